@@ -1,0 +1,174 @@
+//! Settings: from the environment, `.env` and `pushbox.toml`, checked as a whole.
+//!
+//! This module only says what is set; it builds nothing. Every fault is reported at once, each with the
+//! name of the setting and the remedy.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::route::Routes;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the data is.
+    pub database: DatabaseSettings,
+    /// `LISTEN`: webhooks and health.
+    pub listen: SocketAddr,
+    /// The admin listener.
+    pub admin: AdminSettings,
+    /// `ENCRYPTION_KEY`: 32 bytes, base64; seals tokens at rest.
+    pub encryption_key: Option<SecretString>,
+    /// Shopee: receiving and API.
+    pub shopee: ShopeeSettings,
+    /// Telegram; none: no notifications.
+    pub telegram: Option<TelegramSettings>,
+    /// Google Sheets; none: no sheet.
+    pub sheets: Option<SheetsSettings>,
+    /// Which events go where.
+    pub routes: Routes,
+    /// `DISPLAY_TIMEZONE`: for sheet and messages.
+    pub display_timezone: Tz,
+    /// The receiver's limits.
+    pub receiver: ReceiverSettings,
+    /// The queue's policy.
+    pub queue: QueueSettings,
+    /// Scheduled tasks.
+    pub schedule: ScheduleSettings,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `DATABASE_URL`; none: a managed Postgres under `data_dir`.
+    pub url: Option<SecretString>,
+    /// `DATA_DIR`.
+    pub data_dir: PathBuf,
+    /// `DATABASE_MAX_CONNECTIONS`: size of the pool of one process.
+    pub max_connections: u32,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    /// `ADMIN_LISTEN`.
+    pub listen: SocketAddr,
+    /// `ADMIN_TOKEN`: may read and change.
+    pub token: Option<SecretString>,
+    /// `ADMIN_READ_TOKEN`: may read.
+    pub read_token: Option<SecretString>,
+}
+
+/// What a Shopee signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShopeeSignature {
+    /// The callback URL, a pipe, the raw body: what Shopee documents.
+    UrlBody,
+    /// The raw body alone, with an optional `SHA256 ` prefix: what some integrations document.
+    Body,
+}
+
+/// Shopee: receiving and API.
+#[derive(Debug, Clone)]
+pub struct ShopeeSettings {
+    /// `SHOPEE_API_URL`, alias `HOST_API`.
+    pub api_url: Url,
+    /// `PARTNER_ID`.
+    pub partner_id: Option<i64>,
+    /// `PARTNER_KEY`: signs API calls.
+    pub partner_key: Option<SecretString>,
+    /// `WEBHOOK_PARTNER_KEY`: push keys, comma separated for rotation.
+    pub push_keys: Vec<SecretString>,
+    /// `CALLBACK_URL`: exactly as saved in the console.
+    pub callback_url: Option<String>,
+    /// `SHOPEE_SIGNATURE`: what is accepted.
+    pub signatures: Vec<ShopeeSignature>,
+    /// `SHOP_ID`, `ACCESS_TOKEN`, `REFRESH_TOKEN` and `[[shops]]`: imported once.
+    pub shops: Vec<ShopImport>,
+}
+
+/// A shop whose tokens are imported into the database when it is not there yet.
+#[derive(Debug, Clone)]
+pub struct ShopImport {
+    /// The shop.
+    pub shop_id: i64,
+    /// Its access token.
+    pub access_token: SecretString,
+    /// Its refresh token.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// Telegram.
+#[derive(Debug, Clone)]
+pub struct TelegramSettings {
+    /// `TELEGRAM_BOT_TOKEN`.
+    pub bot_token: SecretString,
+    /// `TELEGRAM_API_URL`.
+    pub api_url: Url,
+    /// `TELEGRAM_CHAT_PER_SECOND`: sends, edits and topic creations per chat and second.
+    pub chat_per_second: u32,
+    /// `TELEGRAM_CHAT_PER_MINUTE`: the same per minute.
+    pub chat_per_minute: u32,
+}
+
+/// Google Sheets.
+#[derive(Debug, Clone)]
+pub struct SheetsSettings {
+    /// `GOOGLE_CREDENTIALS_JSON`: the service account's key as JSON text.
+    pub credentials: SecretString,
+    /// `GOOGLE_SHEETS_URL`; none: Google's own.
+    pub api_url: Option<Url>,
+}
+
+/// The receiver's limits.
+#[derive(Debug, Clone)]
+pub struct ReceiverSettings {
+    /// `BODY_LIMIT`: bytes; longer bodies get 413.
+    pub body_limit: usize,
+    /// `COMMIT_DEADLINE`: after this without a commit the answer is 503.
+    pub commit_deadline: Duration,
+}
+
+/// The queue's policy.
+#[derive(Debug, Clone)]
+pub struct QueueSettings {
+    /// `MAX_ATTEMPTS`: after so many failures a job is dead.
+    pub max_attempts: i32,
+    /// `WORKER_CONCURRENCY`: batches that run at once, per queue and process.
+    pub concurrency: usize,
+    /// `LEASE`: a worker that is silent for so long has lost its jobs.
+    pub lease: Duration,
+    /// `POLL_INTERVAL`: how often to look for work when nothing wakes us.
+    pub poll_interval: Duration,
+    /// `RETRY_BASE`: the first back-off; doubles with each attempt.
+    pub retry_base: Duration,
+    /// `RETRY_MAX`: the longest back-off.
+    pub retry_max: Duration,
+    /// `SHUTDOWN_TIMEOUT`: how long running jobs may take to finish at a stop.
+    pub shutdown_timeout: Duration,
+}
+
+/// Scheduled tasks.
+#[derive(Debug, Clone)]
+pub struct ScheduleSettings {
+    /// `LOST_PUSH_INTERVAL`.
+    pub lost_push_interval: Duration,
+    /// `EVENT_RETENTION_DAYS`: events and finished jobs older than this are dropped.
+    pub event_retention_days: u16,
+}
+
+/// Logging.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// `LOG_LEVEL`: a tracing filter, for example `info,pushbox=debug`.
+    pub filter: String,
+    /// `LOG_FORMAT=json|pretty`.
+    pub json: bool,
+}

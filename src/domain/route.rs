@@ -1,0 +1,66 @@
+//! Which events go where.
+
+use serde::{Deserialize, Serialize};
+
+/// What of the events a destination wants. An empty list means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// Names of sources.
+    pub sources: Vec<String>,
+    /// Shop ids, as text.
+    pub shops: Vec<String>,
+    /// Event codes, as text.
+    pub codes: Vec<String>,
+}
+
+impl Filter {
+    /// Whether an event of this source, account and code passes. An event without an account passes only
+    /// a filter that names no shops.
+    pub fn accepts(&self, source: &str, account: Option<&str>, code: &str) -> bool {
+        let listed = |list: &[String], value: &str| list.is_empty() || list.iter().any(|one| one == value);
+        listed(&self.sources, source)
+            && listed(&self.codes, code)
+            && account.map_or(self.shops.is_empty(), |shop| listed(&self.shops, shop))
+    }
+
+    /// Whether orders of this shop pass; the codes do not matter, because a row shows the newest state
+    /// whatever told us of it.
+    pub fn accepts_order(&self, platform: &str, shop_id: &str) -> bool {
+        (self.sources.is_empty() || self.sources.iter().any(|one| one == platform))
+            && (self.shops.is_empty() || self.shops.iter().any(|one| one == shop_id))
+    }
+}
+
+/// A chat and what it wants to hear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatRoute {
+    /// Telegram's chat id.
+    pub chat_id: i64,
+    /// What goes there.
+    #[serde(flatten)]
+    pub filter: Filter,
+}
+
+/// A spreadsheet and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpreadsheetRoute {
+    /// Google's spreadsheet id.
+    pub spreadsheet_id: String,
+    /// What goes there.
+    #[serde(flatten)]
+    pub filter: Filter,
+}
+
+/// Where events and orders go, and which codes get the full way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// Shopee codes whose order is fetched in full; every other code is only announced.
+    pub order_event_codes: Vec<i32>,
+    /// The chats; empty: no notifications.
+    pub chats: Vec<ChatRoute>,
+    /// The spreadsheets; empty: no sheet.
+    pub spreadsheets: Vec<SpreadsheetRoute>,
+    /// Statuses of orders that do not get a row of their own.
+    pub sheet_ignore_statuses: Vec<String>,
+}
