@@ -1,1 +1,4 @@
-fn main(){}
+//! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
+
+mod postgres;
+mod support;
