@@ -55,7 +55,9 @@ async fn create(template: &str) -> TestDatabase {
 pub(crate) async fn cluster() -> &'static ManagedPostgres {
     CLUSTER
         .get_or_init(|| async {
-            ManagedPostgres::start(PostgresOptions::ephemeral(directory().keep()))
+            // Does not exist yet: what pushbox makes, its supervisor may remove.
+            let data_dir = std::env::temp_dir().join(format!("pushbox-test-{}", uuid::Uuid::new_v4()));
+            ManagedPostgres::start(PostgresOptions::ephemeral(data_dir))
                 .await
                 .expect("start the tests' Postgres")
         })
