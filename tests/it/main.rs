@@ -1,1 +1,7 @@
-fn main() {}
+//! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
+
+mod layers;
+mod migrations;
+mod postgres;
+mod support;
+mod tidy;
