@@ -1,1 +1,4 @@
 //! placeholder of the skeleton
+
+pub mod health;
+pub mod stats;

@@ -1,1 +1,4 @@
-fn main() {}
+//! Everything that is tested from the outside, in one binary.
+
+mod admin;
+mod openapi;
