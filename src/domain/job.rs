@@ -54,8 +54,9 @@ pub struct EnrichOrder {
     /// Which order.
     #[serde(flatten)]
     pub order: OrderRef,
-    /// The newest change that was pushed: a detail older than this has to be read again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The newest change that was pushed: a detail older than this has to be read again. When two jobs
+    /// merge, the payload with the later `not_before` stays.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "chrono::serde::ts_seconds_option")]
     pub not_before: Option<DateTime<Utc>>,
 }
 
