@@ -1,4 +1,6 @@
-//! Everything that is tested from the outside, in one binary.
+//! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
 
 mod admin;
 mod openapi;
+mod postgres;
+mod support;

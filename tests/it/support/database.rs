@@ -1,0 +1,81 @@
+//! A database of its own for each test, in one private cluster per test process.
+//!
+//! The cluster is ephemeral: its supervisor stops and removes it when the test process ends, however it ends.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pushbox::postgres::{DATABASE, ManagedPostgres, PostgresOptions};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection, PgPool};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+static CLUSTER: OnceCell<ManagedPostgres> = OnceCell::const_new();
+static TEMPLATE: OnceCell<()> = OnceCell::const_new();
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// Has all migrations applied, and no connections.
+const TEMPLATE_NAME: &str = "pushbox_template";
+
+/// A database that no other test uses.
+pub(crate) struct TestDatabase {
+    /// For a second pool, or for a program under test.
+    pub(crate) url: String,
+    /// A small pool.
+    pub(crate) pool: PgPool,
+}
+
+/// An empty database.
+pub(crate) async fn empty_database() -> TestDatabase {
+    create("template0").await
+}
+
+/// A database like the one that `migrate`, given a URL, makes of an empty one. `migrate` runs once per process.
+pub(crate) async fn database_from<F: Future<Output = ()>>(migrate: impl FnOnce(String) -> F) -> TestDatabase {
+    TEMPLATE
+        .get_or_init(|| async {
+            execute(&format!("CREATE DATABASE {TEMPLATE_NAME} TEMPLATE template0")).await;
+            migrate(cluster().await.url(TEMPLATE_NAME)).await;
+        })
+        .await;
+    create(TEMPLATE_NAME).await
+}
+
+async fn create(template: &str) -> TestDatabase {
+    let name = format!("test_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
+    execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+    let url = cluster().await.url(&name);
+    let pool =
+        PgPoolOptions::new().max_connections(10).connect(&url).await.expect("connect to the test database");
+    TestDatabase { url, pool }
+}
+
+/// The process's cluster.
+pub(crate) async fn cluster() -> &'static ManagedPostgres {
+    CLUSTER
+        .get_or_init(|| async {
+            ManagedPostgres::start(PostgresOptions::ephemeral(directory().keep()))
+                .await
+                .expect("start the tests' Postgres")
+        })
+        .await
+}
+
+/// A directory that the server's user can enter when the tests run as root.
+pub(crate) fn directory() -> TempDir {
+    use std::os::unix::fs::PermissionsExt;
+
+    tempfile::Builder::new()
+        .prefix("pushbox-test-")
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .expect("make a temporary directory")
+}
+
+async fn execute(statement: &str) {
+    let url = cluster().await.url(DATABASE);
+    let mut connection = PgConnection::connect(&url).await.expect("connect to the tests' Postgres");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.expect(statement);
+    connection.close().await.expect("close");
+}
