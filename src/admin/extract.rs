@@ -51,3 +51,8 @@ pub fn page_size(limit: Option<u16>) -> Result<u16, ApiError> {
         _ => Err(ApiError::bad_request(format!("limit: must be from 1 to {LARGEST_PAGE}"))),
     }
 }
+
+/// A parameter that says something: forms send the fields that were left empty too.
+pub fn said(parameter: Option<String>) -> Option<String> {
+    parameter.filter(|text| !text.is_empty())
+}

@@ -113,22 +113,25 @@ pub async fn count_redeliveries(executor: impl PgExecutor<'_>, since: DateTime<U
 }
 
 /// From an event's receipt to the end of its jobs that were done since `since`, by kind of job.
+///
+/// The event's time is read from its id (UUIDv7), which saves a join over all partitions.
 pub async fn list_latencies(
     executor: impl PgExecutor<'_>,
     since: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Latency>> {
     sqlx::query_as(
-        "select h.kind, count(*) as jobs,
-                percentile_cont(0.50) within group (order by h.took) as p50_ms,
-                percentile_cont(0.95) within group (order by h.took) as p95_ms,
-                percentile_cont(0.99) within group (order by h.took) as p99_ms
-           from (select h.kind,
-                        extract(epoch from h.finished_at - e.received_at)::float8 * 1000 as took
-                   from pushbox.job_history h
-                   join pushbox.events e on e.id = h.event_id
-                  where h.finished_at >= $1 and h.outcome = 'done') h
-          group by h.kind
-          order by h.kind",
+        "select kind, count(*) as jobs,
+                percentile_cont(0.50) within group (order by took_ms) as p50_ms,
+                percentile_cont(0.95) within group (order by took_ms) as p95_ms,
+                percentile_cont(0.99) within group (order by took_ms) as p99_ms
+           from (select kind,
+                        (extract(epoch from finished_at) * 1000
+                         - ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint)::float8
+                            as took_ms
+                   from pushbox.job_history
+                  where finished_at >= $1 and outcome = 'done' and event_id is not null) done
+          group by kind
+          order by kind",
     )
     .bind(since)
     .fetch_all(executor)

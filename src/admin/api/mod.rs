@@ -4,6 +4,8 @@
 //! then `UPDATE=1 cargo test openapi` writes it into `openapi/admin.json`. Handlers take parameters through
 //! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
 
+pub mod events;
+pub mod jobs;
 pub mod queues;
 pub mod stats;
 
@@ -14,5 +16,11 @@ use super::AdminState;
 
 /// Everything under `/api/v1`.
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new().routes(routes!(stats::get_stats)).routes(routes!(queues::list_queues))
+    OpenApiRouter::new()
+        .routes(routes!(stats::get_stats))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::get_event))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(queues::list_queues))
 }
