@@ -19,6 +19,7 @@ pub mod health;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -26,8 +27,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::clock::SharedClock;
-use crate::config::AdminSettings;
 use crate::observability::metrics::MetricsHandle;
+
+pub use crate::config::AdminSettings;
+
+/// No request to the admin listener has a reason to be longer, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -95,5 +100,6 @@ fn framed(router: Router) -> Router {
     router
         .fallback(frame::not_found)
         .method_not_allowed_fallback(frame::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(frame::frame))
 }

@@ -149,8 +149,6 @@ pub struct DeadGroup {
     pub error: String,
     /// How many.
     pub jobs: i64,
-    /// The newest of them.
-    pub newest_id: i64,
     /// When the oldest of them was asked for.
     pub oldest_created_at: DateTime<Utc>,
 }
@@ -158,8 +156,8 @@ pub struct DeadGroup {
 /// The dead jobs by what they died of, most first, at most 100 groups.
 pub async fn list_dead_groups(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<DeadGroup>> {
     sqlx::query_as(
-        "select queue, kind, error, count(*) as jobs, max(id) as newest_id, min(created_at) as oldest_created_at
-           from (select queue, kind, id, created_at,
+        "select queue, kind, error, count(*) as jobs, min(created_at) as oldest_created_at
+           from (select queue, kind, created_at,
                         regexp_replace(left(coalesce(last_error, 'no error was kept'), 300), '[0-9]+', '#', 'g')
                             as error
                    from pushbox.jobs

@@ -192,7 +192,30 @@ pub async fn get_job(
     Ok(Json(JobEnvelope { job: job.into() }))
 }
 
+/// Dead jobs that failed for the same reason.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DeadGroupView {
+    /// The queue.
+    pub queue: String,
+    /// The kind's stable name.
+    pub kind: String,
+    /// The error, with `#` for digits, so that ids do not keep equal errors apart.
+    pub error: String,
+    /// How many.
+    pub jobs: i64,
+    /// When the oldest of them was asked for.
+    pub oldest_created_at: DateTime<Utc>,
+}
+
 /// The dead jobs by what they died of, most first.
-pub async fn dead_groups(state: &AdminState) -> Result<Vec<DeadGroup>, ApiError> {
-    Ok(job_reads::list_dead_groups(&state.pool).await?)
+pub async fn dead_groups(state: &AdminState) -> Result<Vec<DeadGroupView>, ApiError> {
+    let groups = job_reads::list_dead_groups(&state.pool).await?;
+    let view = |DeadGroup { queue, kind, error, jobs, oldest_created_at }| DeadGroupView {
+        queue,
+        kind,
+        error,
+        jobs,
+        oldest_created_at,
+    };
+    Ok(groups.into_iter().map(view).collect())
 }
