@@ -138,7 +138,8 @@ pub(super) async fn stop_leftover(home: &Home, binaries: &Binaries) -> Result<()
             tracing::warn!(pid, "a server of a previous run is still alive: stopping it");
             stop_by_tool(home, binaries, "fast").await
         }
-        // The number went to another program, usually after a reboot. The server would take that for a living
+        // The number went to another program, usually after a reboot, or its process is dead and nobody waits for
+        // it, as in a container without an init. The server would take that for a living
         // one. Its own check for surviving children is not needed: they do not outlive the lock by that long.
         Some(_) => {
             tracing::warn!(pid, "removing the pid file of a server that is gone");
@@ -172,12 +173,12 @@ pub(super) async fn signal(
     run(kill, "pg_ctl kill", None).await
 }
 
-/// The arguments of a living process, from `/proc` or, where there is none, from `ps`.
+/// The arguments of a process, from `/proc` or, where there is none, from `ps`; empty for one that is dead, but that
+/// nobody has waited for.
 async fn command_line(pid: u32) -> Option<String> {
     if Path::new("/proc/self/cmdline").exists() {
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        // A process that is dead, but not yet waited for, has no arguments.
-        return (!line.is_empty()).then(|| String::from_utf8_lossy(&line).replace('\0', " "));
+        return Some(String::from_utf8_lossy(&line).replace('\0', " "));
     }
     let output = tokio::process::Command::new("ps")
         .args(["-ww", "-o", "args=", "-p", &pid.to_string()])

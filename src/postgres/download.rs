@@ -83,9 +83,9 @@ fn target() -> Option<&'static str> {
 /// The body of a successful answer, up to `limit` bytes.
 async fn fetch(client: &Client, url: &str, limit: usize) -> Result<Vec<u8>, String> {
     let failed = |error: reqwest::Error| {
-        let reason =
-            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        format!("{url}: {}{reason}", error.without_url())
+        let error = error.without_url();
+        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+        causes.fold(format!("{url}: {error}"), |text, cause| format!("{text}: {cause}"))
     };
     let mut answer =
         client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;

@@ -163,18 +163,14 @@ impl Server {
     /// Lets the supervisor stop the server and waits for both; forces it when that takes too long.
     pub(super) async fn stop(mut self, home: &Home, binaries: &Binaries) -> Result<(), PostgresError> {
         drop(self.pipe);
-        let doing = "wait for Postgres to stop";
-        match timeout(STOP_LIMIT, self.supervisor.wait()).await {
-            Ok(ended) => ended.map(drop).map_err(PostgresError::io(doing)),
-            Err(_) => {
-                tracing::warn!(
-                    pid = self.pid,
-                    "Postgres takes too long to stop: forcing it, the next start recovers"
-                );
-                cluster::stop_by_tool(home, binaries, "immediate").await?;
-                self.supervisor.wait().await.map(drop).map_err(PostgresError::io(doing))
-            }
+        if timeout(STOP_LIMIT, self.supervisor.wait()).await.is_err() {
+            tracing::warn!(
+                pid = self.pid,
+                "Postgres takes too long to stop: forcing it, the next start recovers"
+            );
+            cluster::stop_by_tool(home, binaries, "immediate").await?;
         }
+        self.supervisor.wait().await.map(drop).map_err(PostgresError::io("wait for Postgres to stop"))
     }
 
     /// Ends the server with a signal and waits for it.

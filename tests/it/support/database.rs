@@ -2,7 +2,6 @@
 //!
 //! The cluster is ephemeral: its supervisor stops and removes it when the test process ends, however it ends.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pushbox::postgres::{DATABASE, ManagedPostgres, PostgresOptions};
@@ -31,12 +30,15 @@ pub(crate) async fn empty_database() -> TestDatabase {
     create("template0").await
 }
 
-/// A database like the one that `migrate`, given a URL, makes of an empty one. `migrate` runs once per process.
-pub(crate) async fn database_from<F: Future<Output = ()>>(migrate: impl FnOnce(String) -> F) -> TestDatabase {
+/// A database with all migrations applied.
+pub(crate) async fn database() -> TestDatabase {
     TEMPLATE
         .get_or_init(|| async {
             execute(&format!("CREATE DATABASE {TEMPLATE_NAME} TEMPLATE template0")).await;
-            migrate(cluster().await.url(TEMPLATE_NAME)).await;
+            let url = cluster().await.url(TEMPLATE_NAME);
+            let mut connection = PgConnection::connect(&url).await.expect("connect to the template");
+            pushbox::store::migrate(&mut connection).await.expect("migrate the template");
+            connection.close().await.expect("leave the template");
         })
         .await;
     create(TEMPLATE_NAME).await
@@ -55,7 +57,9 @@ async fn create(template: &str) -> TestDatabase {
 pub(crate) async fn cluster() -> &'static ManagedPostgres {
     CLUSTER
         .get_or_init(|| async {
-            ManagedPostgres::start(PostgresOptions::ephemeral(directory().keep()))
+            // Does not exist yet: what pushbox makes, its supervisor may remove.
+            let data_dir = std::env::temp_dir().join(format!("pushbox-test-{}", uuid::Uuid::new_v4()));
+            ManagedPostgres::start(PostgresOptions::ephemeral(data_dir))
                 .await
                 .expect("start the tests' Postgres")
         })
