@@ -18,6 +18,9 @@ COMMENT ON COLUMN pushbox.event_keys.expires_at IS 'When the row may be pruned: 
 COMMENT ON COLUMN pushbox.event_keys.redeliveries IS 'How often the same event came again.';
 COMMENT ON COLUMN pushbox.event_keys.last_seen_at IS 'When it last came again; null when it came once.';
 CREATE INDEX event_keys_expires_at_idx ON pushbox.event_keys (expires_at);
+-- Partial, so that storing an event touches neither; only a redelivery does.
+CREATE INDEX event_keys_event_id_redelivered_idx ON pushbox.event_keys (event_id) WHERE redeliveries > 0;
+CREATE INDEX event_keys_last_seen_at_idx ON pushbox.event_keys (last_seen_at) WHERE redeliveries > 0;
 
 CREATE TABLE pushbox.events (
     id          uuid        NOT NULL,

@@ -10,10 +10,14 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub mod event_reads;
+pub mod health;
+pub mod job_reads;
 mod migrate;
 pub mod orders;
 pub mod schedules;
 pub mod shops;
+pub mod stats;
 
 pub use migrate::{MigrateError, migrate, migrations};
 

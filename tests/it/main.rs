@@ -1,7 +1,9 @@
 //! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
 
+mod admin;
 mod layers;
 mod migrations;
+mod openapi;
 mod postgres;
 mod queue;
 mod support;

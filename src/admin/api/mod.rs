@@ -1,0 +1,26 @@
+//! The resources of the API, one file each: views, handlers, documentation.
+//!
+//! A new endpoint is a handler with `#[utoipa::path]` in its resource's file and its name in [`routes`];
+//! then `UPDATE=1 cargo test openapi` writes it into `openapi/admin.json`. Handlers take parameters through
+//! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
+
+pub mod events;
+pub mod jobs;
+pub mod queues;
+pub mod stats;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::AdminState;
+
+/// Everything under `/api/v1`.
+pub(super) fn routes() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(stats::get_stats))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::get_event))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(queues::list_queues))
+}

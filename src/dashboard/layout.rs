@@ -1,0 +1,143 @@
+//! What all pages have in common.
+
+use chrono::{DateTime, Utc};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::admin::api::events::{EventState, EventView};
+use crate::admin::error::ApiError;
+
+/// A page's place in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Overview,
+    Events,
+    Jobs,
+}
+
+/// Every asset's address carries the version, so that a new binary is not shown with an old style.
+fn asset(name: &str) -> String {
+    format!("/dashboard/{name}?v={}", env!("CARGO_PKG_VERSION"))
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        title { (title) " · pushbox" }
+        link rel="icon" type="image/svg+xml" href=(asset("icon.svg"));
+        link rel="stylesheet" href=(asset("style.css"));
+    }
+}
+
+pub(super) fn logo() -> Markup {
+    html! { img.logo src=(asset("icon.svg")) alt="" width="28" height="28"; }
+}
+
+/// A page without navigation.
+pub(super) fn bare(title: &str, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" { head { (head(title)) } body.bare { main { (body) } } }
+    }
+}
+
+/// A page. A fresh one is fetched every few seconds while people look at it, when `live`.
+pub(super) fn page(title: &str, place: Place, live: bool, now: DateTime<Utc>, body: Markup) -> Markup {
+    let places = [
+        (Place::Overview, "/dashboard", "Overview"),
+        (Place::Events, "/dashboard/events", "Events"),
+        (Place::Jobs, "/dashboard/jobs?state=dead", "Jobs"),
+    ];
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                (head(title))
+                @if live { script defer src=(asset("refresh.js")) {} }
+            }
+            body {
+                header.top {
+                    a.brand href="/dashboard" { (logo()) "pushbox" }
+                    nav {
+                        @for (one, href, name) in places {
+                            a href=(href) aria-current=[(one == place).then_some("page")] { (name) }
+                        }
+                        a href="/docs/" { "API" }
+                    }
+                    form method="post" action="/dashboard/sign-out" { button.plain type="submit" { "Sign out" } }
+                }
+                main #page { (body) }
+                footer.quiet {
+                    "pushbox " (env!("CARGO_PKG_VERSION")) " · as of "
+                    span #as-of { (now.format("%Y-%m-%d %H:%M:%S UTC")) }
+                }
+            }
+        }
+    }
+}
+
+/// What people see of an error.
+pub(super) fn error(error: &ApiError, request_id: &str, now: DateTime<Utc>) -> Markup {
+    let body = html! {
+        section.card.verdict.bad {
+            h1 { (error.status.canonical_reason().unwrap_or("Error")) }
+            p { (error.message) }
+            p.quiet { "Request " code { (request_id) } }
+        }
+    };
+    page("Error", Place::Overview, error.status.is_server_error(), now, body)
+}
+
+/// A word with a colour that says how good it is.
+pub(super) fn badge(word: &str) -> Markup {
+    let tone = match word {
+        "done" | "running" => "good",
+        "dead" => "bad",
+        "pending" | "ready" | "waiting" | "paused" => "busy",
+        _ => "plain",
+    };
+    html! { span.badge.(tone) { (word) } }
+}
+
+/// Where an event's work stands.
+pub(super) fn event_badge(event: &EventView) -> Markup {
+    badge(match event.state {
+        EventState::Done => "done",
+        EventState::Pending => "pending",
+        EventState::Dead => "dead",
+    })
+}
+
+/// A number with thin spaces between the thousands.
+pub(super) fn number(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = if value < 0 { "-".to_owned() } else { String::new() };
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(-1_234_567), "-1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn what_others_wrote_is_text_and_not_markup() {
+        let name = r#"<b>&"'"#;
+        let page = bare(name, html! { a href=(name) title=(name) { (name) } }).into_string();
+        assert!(!page.contains("<b>"), "{page}");
+        assert!(page.contains(r#"<a href="&lt;b&gt;&amp;&quot;'" title="&lt;b&gt;&amp;&quot;'">"#), "{page}");
+    }
+}
