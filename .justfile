@@ -22,7 +22,7 @@ simulate *arguments:
 # Everything in containers; three workers: `just up --scale worker=3`
 [group('run')]
 up *arguments:
-    docker compose up --build --detach --wait {{ arguments }}
+    docker compose up --build --detach {{ arguments }}
 
 # All tests, or those whose names contain a word
 [group('check')]
