@@ -3,5 +3,6 @@
 mod layers;
 mod migrations;
 mod postgres;
+mod queue;
 mod support;
 mod tidy;

@@ -1,0 +1,204 @@
+//! The one way in: key, event and first jobs in one statement, hence in one transaction.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::enqueue::{Columns, NewJob, merge_into_ready};
+use crate::domain::event::{NewEvent, Payload};
+
+/// An event and the jobs it asks for first.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// The event.
+    pub event: NewEvent,
+    /// Its first jobs; each must name the event.
+    pub jobs: Vec<NewJob>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored with its first jobs.
+    New(Uuid),
+    /// Known under its key already: the redelivery was counted, nothing else was done.
+    Redelivery(Uuid),
+}
+
+impl Accepted {
+    /// The event under the key, whoever brought it.
+    pub fn event_id(self) -> Uuid {
+        match self {
+            Self::New(id) | Self::Redelivery(id) => id,
+        }
+    }
+}
+
+/// Stores what is new and counts what is not; the answers are in the order of the question. Two of the same
+/// key in one call become one event. Wake the workers after the commit.
+///
+/// # Errors
+/// When the database refuses; then nothing is stored.
+pub async fn accept(connection: &mut PgConnection, intakes: &[Intake]) -> Result<Vec<Accepted>, sqlx::Error> {
+    if intakes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = Rows::default();
+    for intake in intakes {
+        rows.push(intake);
+    }
+    let known: Vec<(String, String, Uuid)> = rows.store(connection).await?;
+    let by_key: std::collections::HashMap<(&str, &str), Uuid> =
+        known.iter().map(|(source, key, id)| ((source.as_str(), key.as_str()), *id)).collect();
+    Ok(intakes
+        .iter()
+        .map(|Intake { event, .. }| match by_key.get(&(event.source.as_str(), event.key.as_str())) {
+            Some(id) if *id == event.id => Accepted::New(event.id),
+            Some(id) => Accepted::Redelivery(*id),
+            None => unreachable!("the statement answers every key it was asked for"),
+        })
+        .collect())
+}
+
+#[derive(Default)]
+struct Rows {
+    id: Vec<Uuid>,
+    source: Vec<String>,
+    key: Vec<String>,
+    key_expires_at: Vec<DateTime<Utc>>,
+    account: Vec<Option<String>>,
+    code: Vec<String>,
+    kind: Vec<String>,
+    subject: Vec<Option<String>>,
+    payload: Vec<Option<String>>,
+    body: Vec<Option<Vec<u8>>>,
+    parse_error: Vec<Option<String>>,
+    body_sha256: Vec<Vec<u8>>,
+    headers: Vec<Json<serde_json::Value>>,
+    occurred_at: Vec<Option<DateTime<Utc>>>,
+    received_at: Vec<DateTime<Utc>>,
+    via: Vec<&'static str>,
+    first_jobs: Vec<i16>,
+    jobs: Columns,
+}
+
+impl Rows {
+    fn push(&mut self, Intake { event, jobs }: &Intake) {
+        let (payload, body, parse_error) = match &event.payload {
+            Payload::Json(text) => (Some(text.clone()), None, None),
+            Payload::Raw { body, parse_error } => (None, Some(body.clone()), Some(parse_error.clone())),
+        };
+        self.id.push(event.id);
+        self.source.push(event.source.clone());
+        self.key.push(event.key.clone());
+        self.key_expires_at.push(event.key_expires_at);
+        self.account.push(event.account.clone());
+        self.code.push(event.code.clone());
+        self.kind.push(event.kind.clone());
+        self.subject.push(event.subject.clone());
+        self.payload.push(payload);
+        self.body.push(body);
+        self.parse_error.push(parse_error);
+        self.body_sha256.push(event.body_sha256.to_vec());
+        self.headers.push(Json(event.headers.clone()));
+        self.occurred_at.push(event.occurred_at);
+        self.received_at.push(event.received_at);
+        self.via.push(event.via.as_str());
+        self.first_jobs.push(i16::try_from(jobs.len()).unwrap_or(i16::MAX));
+        for job in jobs {
+            debug_assert_eq!(job.event(), Some(event.id), "a first job names its event");
+            self.jobs.push(job);
+        }
+    }
+
+    /// One statement: no event without its key, no job without its event. Keys are inserted in sorted order,
+    /// jobs as well, so that two writers cannot deadlock. `DISTINCT ON` keeps the first of equal keys; the
+    /// others count as redeliveries of it. A key that has expired gives way to the new event.
+    async fn store(&self, connection: &mut PgConnection) -> Result<Vec<(String, String, Uuid)>, sqlx::Error> {
+        sqlx::query_as(STORE)
+            .bind(&self.id)
+            .bind(&self.source)
+            .bind(&self.key)
+            .bind(&self.key_expires_at)
+            .bind(&self.account)
+            .bind(&self.code)
+            .bind(&self.kind)
+            .bind(&self.subject)
+            .bind(&self.payload)
+            .bind(&self.body)
+            .bind(&self.parse_error)
+            .bind(&self.body_sha256)
+            .bind(&self.headers)
+            .bind(&self.occurred_at)
+            .bind(&self.received_at)
+            .bind(&self.via)
+            .bind(&self.first_jobs)
+            .bind(&self.jobs.queue)
+            .bind(&self.jobs.kind)
+            .bind(&self.jobs.key)
+            .bind(&self.jobs.batch_key)
+            .bind(&self.jobs.payload)
+            .bind(&self.jobs.priority)
+            .bind(&self.jobs.run_at)
+            .bind(&self.jobs.max_attempts)
+            .bind(&self.jobs.event_id)
+            .fetch_all(connection)
+            .await
+    }
+}
+
+const STORE: &str = concat!(
+    "WITH input AS (
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
+                              $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[], $12::bytea[],
+                              $13::jsonb[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::smallint[])
+              WITH ORDINALITY
+              AS t(id, source, key, expires_at, account, code, kind, subject, payload, body, parse_error,
+                   body_sha256, headers, occurred_at, received_at, via, first_jobs, ordinality)
+     ), first AS (
+         SELECT DISTINCT ON (source, key) *, count(*) OVER (PARTITION BY source, key) - 1 AS repeats
+         FROM input ORDER BY source, key, ordinality
+     ), keyed AS (
+         INSERT INTO pushbox.event_keys AS known (source, key, event_id, expires_at, redeliveries, last_seen_at)
+         SELECT source, key, id, expires_at, repeats, CASE WHEN repeats > 0 THEN received_at END
+         FROM first ORDER BY source, key
+         ON CONFLICT (source, key) DO UPDATE SET
+             event_id = CASE WHEN known.expires_at < now() THEN excluded.event_id ELSE known.event_id END,
+             redeliveries = CASE WHEN known.expires_at < now() THEN excluded.redeliveries
+                                 ELSE known.redeliveries + excluded.redeliveries + 1 END,
+             expires_at = greatest(known.expires_at, excluded.expires_at),
+             last_seen_at = now()
+         RETURNING source, key, event_id
+     ), stored AS (
+         INSERT INTO pushbox.events (id, source, account, code, kind, subject, payload, body, parse_error,
+                                     body_sha256, headers, occurred_at, received_at, via, first_jobs)
+         SELECT id, source, account, code, kind, subject, payload::jsonb, body, parse_error,
+                body_sha256, headers, occurred_at, received_at, via, first_jobs
+         FROM first JOIN keyed USING (source, key) WHERE keyed.event_id = first.id
+         RETURNING id
+     ), asked AS (
+         -- Several new events of one order ask for one job.
+         SELECT queue, kind, key, batch_key,
+                (array_agg(payload ORDER BY coalesce((payload->>'not_before')::bigint, 0) DESC))[1] AS payload,
+                min(priority) AS priority, min(run_at) AS run_at, max(max_attempts) AS max_attempts,
+                array_agg(event_id ORDER BY event_id) AS event_ids
+         FROM (SELECT t.*, payload_text::jsonb AS payload
+               FROM unnest($18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::smallint[],
+                           $24::timestamptz[], $25::integer[], $26::uuid[])
+                    AS t(queue, kind, key, batch_key, payload_text, priority, run_at, max_attempts, event_id)
+               WHERE event_id IN (SELECT id FROM stored)) AS wanted
+         GROUP BY queue, kind, key, batch_key, CASE WHEN key IS NULL THEN event_id END
+         ORDER BY kind, key
+     ), enqueued AS (
+         INSERT INTO pushbox.jobs AS jobs
+             (queue, kind, key, batch_key, payload, priority, run_at, max_attempts, event_id, merged_events)
+         SELECT queue, kind, key, batch_key, payload, priority, coalesce(run_at, now()), max_attempts,
+                event_ids[1], event_ids[2:]
+         FROM asked
+         ",
+    merge_into_ready!(),
+    "
+     )
+     SELECT source, key, event_id FROM keyed"
+);

@@ -1,0 +1,303 @@
+//! The workers of one process: one fetcher, one settler, one lease keeper, and an apalis worker per queue.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use apalis_core::worker::builder::WorkerBuilder;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::backend::{Buffer, QueueBackend, ReadyBatch};
+use super::fetcher::{Fetcher, Source};
+use super::handler::{BatchHandler, Outcome, RunBatch, Typed};
+use super::keeper::Keeper;
+use super::policy::Backoff;
+use super::settle::{Claim, Done, Returned, Verdict, begin_suspect};
+use super::settler::{Settled, Settler};
+use super::wake::Waker;
+use crate::config::QueueSettings;
+use crate::domain::job::{JobPayload, Queue};
+
+/// How one queue is worked.
+pub struct QueueSpec {
+    pub(crate) queue: Queue,
+    pub(crate) batch: usize,
+    pub(crate) concurrency: usize,
+    pub(crate) exclusive: bool,
+    pub(crate) handler: Arc<dyn RunBatch>,
+}
+
+impl QueueSpec {
+    /// Up to `batch` jobs of one batch key at once, up to `concurrency` batches at once; a batch that takes
+    /// longer than `timeout` counts as failed.
+    pub fn new<J: JobPayload + Clone>(
+        handler: Arc<impl BatchHandler<J>>,
+        batch: usize,
+        concurrency: usize,
+        timeout: Duration,
+    ) -> Self {
+        let handler = Arc::new(Typed { handler, timeout, payload: std::marker::PhantomData });
+        Self {
+            queue: J::QUEUE,
+            batch: batch.max(1),
+            concurrency: concurrency.max(1),
+            exclusive: false,
+            handler,
+        }
+    }
+
+    /// Never two batches of one batch key at once, over all processes. A batch may then hold more than the
+    /// limit when it has jobs of several priorities.
+    #[must_use]
+    pub fn exclusive(mut self) -> Self {
+        self.exclusive = true;
+        self
+    }
+}
+
+/// Claims that this process holds.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Mutex<HashMap<i64, Claim>>);
+
+impl Held {
+    pub(crate) fn add(&self, claims: impl Iterator<Item = Claim>) {
+        self.lock().extend(claims.map(|claim| (claim.job_id, claim)));
+    }
+
+    pub(crate) fn remove(&self, claims: impl Iterator<Item = Claim>) {
+        let mut held = self.lock();
+        for claim in claims {
+            // A job may have come back to us under a newer claim.
+            if held.get(&claim.job_id) == Some(&claim) {
+                held.remove(&claim.job_id);
+            }
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Claim> {
+        self.lock().values().copied().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Claim>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the tasks of one process share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub pool: PgPool,
+    pub waker: Waker,
+    pub held: Arc<Held>,
+    pub worker: Arc<str>,
+    pub lease: Duration,
+    pub poll_interval: Duration,
+    pub backoff: Backoff,
+}
+
+/// The workers of one process.
+pub struct Runtime {
+    shared: Shared,
+    shutdown_timeout: Duration,
+    specs: Vec<QueueSpec>,
+}
+
+impl Runtime {
+    /// Workers for these queues. `worker` names the process in `jobs.worker`; it must be new with each start.
+    pub fn new(
+        pool: PgPool,
+        settings: &QueueSettings,
+        worker: &str,
+        waker: Waker,
+        specs: Vec<QueueSpec>,
+    ) -> Self {
+        let shared = Shared {
+            pool,
+            waker,
+            held: Arc::default(),
+            worker: worker.into(),
+            lease: settings.lease,
+            poll_interval: settings.poll_interval,
+            backoff: Backoff { base: settings.retry_base, max: settings.retry_max },
+        };
+        Self { shared, shutdown_timeout: settings.shutdown_timeout, specs }
+    }
+
+    /// Works until `stop` is cancelled, then claims nothing more, lets what runs end within
+    /// `SHUTDOWN_TIMEOUT`, and gives the rest back without charging an attempt.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { shared, shutdown_timeout, specs } = self;
+        let (settled, settlements) = mpsc::unbounded_channel();
+        let (unstarted, mut given_up) = mpsc::unbounded_channel();
+        let settler = tokio::spawn(Settler::new(shared.clone(), settlements).run());
+        let keeper_stop = CancellationToken::new();
+        let keeper = tokio::spawn(Keeper::new(shared.clone()).run(keeper_stop.clone()));
+
+        let mut workers = JoinSet::new();
+        let mut sources = Vec::new();
+        for spec in specs {
+            let (claimed, batches) = mpsc::unbounded_channel();
+            let buffer = Arc::new(Buffer::default());
+            let backend = QueueBackend::new(batches, spec.concurrency, buffer.clone(), unstarted.clone());
+            workers.spawn(work(
+                spec.queue,
+                backend,
+                spec.handler.clone(),
+                shared.clone(),
+                settled.clone(),
+                stop.clone(),
+            ));
+            sources.push(Source::new(&spec, claimed, buffer));
+        }
+        drop(unstarted);
+        let fetcher = tokio::spawn(Fetcher::new(shared.clone(), sources).run(stop.clone()));
+
+        stop.cancelled().await;
+        let finish = async {
+            let _ = fetcher.await;
+            while workers.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(shutdown_timeout, finish).await.is_err() {
+            tracing::warn!(
+                seconds = shutdown_timeout.as_secs(),
+                "handlers did not end in time; their jobs go back"
+            );
+            workers.shutdown().await;
+        }
+        while let Ok(batch) = given_up.try_recv() {
+            let _ = settled.send(Settled::released(&batch));
+        }
+        drop(settled);
+        let _ = settler.await;
+        keeper_stop.cancel();
+        let _ = keeper.await;
+        release_rest(&shared).await;
+    }
+}
+
+/// Gives back what is still held: jobs of handlers that did not end in time.
+async fn release_rest(shared: &Shared) {
+    let rest: Vec<Returned> =
+        shared.held.all().into_iter().map(|claim| Returned { claim, verdict: Verdict::Release }).collect();
+    if rest.is_empty() {
+        return;
+    }
+    let given_back = async {
+        let mut connection = shared.pool.acquire().await?;
+        super::settle::give_back(&mut connection, &rest).await
+    };
+    if let Err(error) = given_back.await {
+        tracing::warn!(%error, jobs = rest.len(), "could not give jobs back; they run again when their lease is over");
+    }
+}
+
+/// One apalis worker.
+fn work(
+    queue: Queue,
+    backend: QueueBackend,
+    handler: Arc<dyn RunBatch>,
+    shared: Shared,
+    settled: mpsc::UnboundedSender<Settled>,
+    stop: CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let service = move |batch: ReadyBatch| run_batch(batch, handler.clone(), shared.clone(), settled.clone());
+    let worker = WorkerBuilder::new(queue.as_str()).backend(backend).build(service);
+    let signal = stop.cancelled_owned().map(|()| Ok::<(), std::io::Error>(()));
+    let running: BoxFuture<'static, _> = Box::pin(worker.run_until(signal));
+    Box::pin(running.map(move |ended| {
+        if let Err(error) = ended {
+            // Its backend and its service never fail; were it to happen, the leases bring the jobs back.
+            tracing::error!(queue = queue.as_str(), %error, "an apalis worker ended");
+        }
+    }))
+}
+
+/// Runs one batch on a task of its own, so that the handlers of one queue use all cores.
+fn run_batch(
+    batch: ReadyBatch,
+    handler: Arc<dyn RunBatch>,
+    shared: Shared,
+    settled: mpsc::UnboundedSender<Settled>,
+) -> impl Future<Output = ()> + Send {
+    let ReadyBatch { batch_key, claim_id, rows, slot } = batch;
+    let task = async move {
+        let begun = std::time::Instant::now();
+        if let [row] = rows.as_slice()
+            && row.crashes > 0
+            && !begin(&shared, Claim { job_id: row.id, claim_id }).await
+        {
+            return;
+        }
+        let attempts: HashMap<i64, i32> = rows.iter().map(|row| (row.id, row.attempt + 1)).collect();
+        let outcomes = handler.run(batch_key, claim_id, rows).await;
+        let mut result = Settled::default();
+        for (job_id, outcome) in outcomes {
+            let Some(attempt) = attempts.get(&job_id) else { continue };
+            result.add(Claim { job_id, claim_id }, outcome, *attempt, begun.elapsed(), &shared.backoff);
+        }
+        let _ = settled.send(result);
+        drop(slot);
+    };
+    // Aborted with the worker, so that a stop that cannot wait leaves nothing running.
+    let running = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(task));
+    async move {
+        if let Err(error) = running.await {
+            tracing::error!(%error, "a batch ended without a settlement; its lease brings it back");
+        }
+    }
+}
+
+/// Notes that a suspect is begun; false when it is not ours any more.
+async fn begin(shared: &Shared, claim: Claim) -> bool {
+    let begun = async {
+        let mut connection = shared.pool.acquire().await?;
+        begin_suspect(&mut connection, claim).await
+    };
+    match begun.await {
+        Ok(ours) => ours,
+        Err(error) => {
+            tracing::warn!(%error, job = claim.job_id, "cannot note the start of a suspect; its lease brings it back");
+            false
+        }
+    }
+}
+
+impl Settled {
+    fn released(batch: &ReadyBatch) -> Self {
+        let returned = batch
+            .rows
+            .iter()
+            .map(|row| Returned {
+                claim: Claim { job_id: row.id, claim_id: batch.claim_id },
+                verdict: Verdict::Release,
+            })
+            .collect();
+        Self { returned, ..Self::default() }
+    }
+
+    fn add(&mut self, claim: Claim, outcome: Outcome, attempt: i32, ran: Duration, backoff: &Backoff) {
+        let verdict = match outcome {
+            Outcome::Done { note } => {
+                self.done.push(Done { claim, ran, note });
+                return;
+            }
+            Outcome::Committed => {
+                self.committed.push(claim);
+                return;
+            }
+            Outcome::Retry { error } => {
+                Verdict::Retry { error, after: backoff.delay(attempt, rand::random()) }
+            }
+            Outcome::RetryAfter { error, after } => Verdict::Retry { error, after },
+            Outcome::Wait { on, after } => Verdict::Wait { on, after },
+            Outcome::Dead { error } => Verdict::Dead { error },
+        };
+        self.returned.push(Returned { claim, verdict });
+    }
+}

@@ -1,0 +1,130 @@
+//! Writes how claims ended, many at a time.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::runtime::Shared;
+use super::settle::{Claim, Done, Requeued, Returned, complete, give_back};
+
+/// How the claims of one batch ended.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    pub done: Vec<Done>,
+    pub returned: Vec<Returned>,
+    /// Completed by the handler already.
+    pub committed: Vec<Claim>,
+}
+
+pub(crate) struct Settler {
+    shared: Shared,
+    settlements: mpsc::UnboundedReceiver<Settled>,
+}
+
+/// A write that fails is repeated for so long as the lease could still be ours; afterwards somebody else has
+/// the jobs and the write would change nothing.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
+
+impl Settler {
+    pub(crate) fn new(shared: Shared, settlements: mpsc::UnboundedReceiver<Settled>) -> Self {
+        Self { shared, settlements }
+    }
+
+    /// Ends when every sender is gone and everything is written.
+    pub(crate) async fn run(mut self) {
+        let mut received = Vec::new();
+        while self.settlements.recv_many(&mut received, 512).await > 0 {
+            let mut all = Settled::default();
+            for one in received.drain(..) {
+                all.done.extend(one.done);
+                all.returned.extend(one.returned);
+                all.committed.extend(one.committed);
+            }
+            self.shared.held.remove(all.committed.iter().copied());
+            if !all.done.is_empty() {
+                self.complete_all(&all.done).await;
+            }
+            if !all.returned.is_empty() {
+                self.return_all(&all.returned).await;
+            }
+            // A batch key or a key may be free again, and a job may be ready again.
+            self.shared.waker.wake();
+        }
+    }
+
+    async fn complete_all(&self, done: &[Done]) {
+        let written = self.insist(Write::Done(done)).await;
+        if let Some(written) = written
+            && written.len() < done.len()
+        {
+            tracing::warn!(
+                lost = done.len() - written.len(),
+                "jobs ended after their lease was lost; they run again"
+            );
+        }
+        self.shared.held.remove(done.iter().map(|one| one.claim));
+    }
+
+    async fn return_all(&self, returned: &[Returned]) {
+        let mut requeued = self.insist(Write::Returned(returned)).await;
+        if requeued.is_none() && returned.len() > 1 {
+            // One statement cannot merge two jobs into one row: then each goes by itself.
+            let mut singly = Vec::new();
+            for one in returned {
+                singly.extend(
+                    self.insist(Write::Returned(std::slice::from_ref(one))).await.unwrap_or_default(),
+                );
+            }
+            requeued = Some(singly);
+        }
+        for job in requeued.iter().flatten().filter(|job| job.state == "dead") {
+            tracing::error!(
+                job = job.id,
+                "job {} is dead; read last_error in pushbox.jobs and retry it",
+                job.id
+            );
+        }
+        self.shared.held.remove(returned.iter().map(|one| one.claim));
+    }
+
+    /// Repeats while the database is away; none when it refuses the statement itself or the lease is over.
+    async fn insist(&self, write: Write<'_>) -> Option<Vec<Requeued>> {
+        let begun = std::time::Instant::now();
+        loop {
+            let error = match self.attempt(&write).await {
+                Ok(written) => return Some(written),
+                Err(error) => error,
+            };
+            let refused = matches!(&error, sqlx::Error::Database(refusal) if !is_passing(refusal.as_ref()));
+            tracing::warn!(%error, refused, "cannot write how jobs ended");
+            if refused || begun.elapsed() > self.shared.lease * 2 {
+                return None;
+            }
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+    }
+
+    async fn attempt(&self, write: &Write<'_>) -> Result<Vec<Requeued>, sqlx::Error> {
+        let mut connection = self.shared.pool.acquire().await?;
+        match write {
+            Write::Done(done) => {
+                let ids = complete(&mut connection, done).await?;
+                Ok(ids.into_iter().map(|id| Requeued { id, state: "done".into() }).collect())
+            }
+            Write::Returned(returned) => give_back(&mut connection, returned).await,
+        }
+    }
+}
+
+/// What is to be written.
+enum Write<'a> {
+    Done(&'a [Done]),
+    Returned(&'a [Returned]),
+}
+
+/// Refusals that pass: shutdown and start of the server, deadlocks, time-outs, too many connections.
+fn is_passing(refusal: &dyn sqlx::error::DatabaseError) -> bool {
+    refusal
+        .code()
+        .is_some_and(|code| ["57", "53", "40", "08", "55"].iter().any(|class| code.starts_with(class)))
+}

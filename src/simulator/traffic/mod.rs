@@ -1,0 +1,1 @@
+//! A stream of pushes, planned from a seed and played against a receiver.
