@@ -43,7 +43,7 @@ lint:
 # Licenses, sources, bans and advisories of the dependencies
 [group('check')]
 deny:
-    cargo deny --all-features check --config .deny.toml
+    cargo deny --all-features --config .deny.toml check
 
 # Documentation, with links that lead somewhere
 [group('check')]
