@@ -1,1 +1,3 @@
-fn main(){}
+//! What pushbox promises, from outside.
+
+mod generated;
