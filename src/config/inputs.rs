@@ -31,15 +31,13 @@ impl Inputs {
             }
         }
         let named = environment.get("PUSHBOX_CONFIG").filter(|path| !path.trim().is_empty());
-        let toml = match config.map(Path::to_owned).or_else(|| named.map(|path| PathBuf::from(path.trim()))) {
-            Some(path) => {
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
-                Some((path, text))
-            }
-            None => {
-                let path = PathBuf::from("pushbox.toml");
-                read_if_there(&path)?.map(|text| (path, text))
-            }
+        let named = config.map(Path::to_owned).or_else(|| named.map(|path| PathBuf::from(path.trim())));
+        let toml = if let Some(path) = named {
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+            Some((path, text))
+        } else {
+            let path = PathBuf::from("pushbox.toml");
+            read_if_there(&path)?.map(|text| (path, text))
         };
         Ok(Self { environment, toml })
     }

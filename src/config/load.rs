@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(config.shopee.api_url.as_str(), "https://partner.shopeemobile.com/");
         assert_eq!(config.shopee.signatures, [ShopeeSignature::UrlBody]);
         assert_eq!(config.routes.order_event_codes, [3, 4]);
-        assert_eq!(config.schedule.lost_push_interval, Duration::from_secs(900));
+        assert_eq!(config.schedule.lost_push_interval, Duration::from_mins(15));
         assert_eq!(config.receiver.body_limit, 1 << 20);
         assert!(config.telegram.is_none() && config.sheets.is_none() && config.database.url.is_none());
     }

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use secrecy::SecretString;
-
 use crate::config::fault::{Fault, Refusal};
 use crate::config::inputs::Inputs;
 use crate::config::parse;
@@ -50,7 +48,7 @@ impl<'a> Lookup<'a> {
     ) -> T {
         self.optional(setting, &parse).unwrap_or_else(|| {
             let default = setting.default.expect("a setting read as a value declares a default");
-            parse(default).ok().expect("the declared defaults parse, which a test checks")
+            parse(default).expect("the declared defaults parse, which a test checks")
         })
     }
 
@@ -62,11 +60,6 @@ impl<'a> Lookup<'a> {
     ) -> Option<T> {
         let found = self.found(setting)?;
         self.parsed(found, parse)
-    }
-
-    /// A secret, as it is.
-    pub(super) fn secret(&mut self, setting: &'static Setting) -> Option<SecretString> {
-        self.optional(setting, |text| Ok(SecretString::from(text)))
     }
 
     /// Reads a found text; a refusal becomes a fault.
@@ -129,10 +122,9 @@ impl<'a> Lookup<'a> {
 
     fn in_environment(&mut self, setting: &'static Setting) -> Option<Found> {
         let environment = self.environment;
-        let names = [setting.name].into_iter().chain(setting.aliases.iter().copied());
+        let mut names = [setting.name].into_iter().chain(setting.aliases.iter().copied());
         let direct = names
-            .filter_map(|name| Some((name, environment.get(name).filter(|value| !value.trim().is_empty())?)))
-            .next();
+            .find_map(|name| Some((name, environment.get(name).filter(|value| !value.trim().is_empty())?)));
         let file_name = format!("{}_FILE", setting.name);
         let path = environment.get(&file_name).filter(|path| setting.secret && !path.trim().is_empty());
         match (direct, path) {
@@ -142,7 +134,7 @@ impl<'a> Lookup<'a> {
                 None
             }
             (Some((name, value)), None) => self.tidied(name.to_owned(), value),
-            (None, Some(path)) => self.from_file(file_name, Path::new(path.trim())),
+            (None, Some(path)) => self.in_file(file_name, Path::new(path.trim())),
             (None, None) => None,
         }
     }
@@ -177,13 +169,13 @@ impl<'a> Lookup<'a> {
             }
             "_file" => {
                 let path = self.file.directory.join(value);
-                self.from_file(label, &path)
+                self.in_file(label, &path)
             }
             _ => self.tidied(label, value),
         }
     }
 
-    fn from_file(&mut self, label: String, path: &Path) -> Option<Found> {
+    fn in_file(&mut self, label: String, path: &Path) -> Option<Found> {
         match std::fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => {
                 self.fault(label, format!("{} is empty", path.display()), "Put the secret into the file.");

@@ -66,7 +66,7 @@ fn no_duration(text: &str) -> Refusal {
 /// A whole number in a range.
 pub(super) fn number<T>(text: &str, least: T, most: T) -> Result<T, Refusal>
 where
-    T: FromStr + PartialOrd + std::fmt::Display,
+    T: Copy + FromStr + PartialOrd + std::fmt::Display,
 {
     match text.parse::<T>() {
         Ok(number) if number >= least && number <= most => Ok(number),

@@ -138,7 +138,7 @@ settings! {
         DISPLAY_TIMEZONE: "Time zone of times in the sheet and in messages." .default("Asia/Singapore");
     }
     Telegram {
-        TELEGRAM_BOT_TOKEN: "Token of the bot, from BotFather." .secret().example("123456789:AA...");
+        TELEGRAM_BOT_TOKEN: "Token of the bot, from `@BotFather`." .secret().example("123456789:AA...");
         TELEGRAM_CHAT_ID: "Chat that hears of every event; a supergroup's id begins with -100. More chats, with filters: `[[chats]]` in `pushbox.toml`."
             .example("-1001234567890");
         TELEGRAM_API_URL: "Host of the Bot API." .default("https://api.telegram.org");
