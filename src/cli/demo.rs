@@ -16,7 +16,7 @@ download Postgres when none is installed.
 Examples:
   pushbox demo
   pushbox demo --pushes 20000 --shops 50 --faults harsh
-  pushbox demo --seed 7 --exit             stop after the summary; exit code 1 if anything is missing")]
+  pushbox demo --seed 7 --exit     stop after the summary; exit code 1 if anything is missing")]
 pub(super) struct Arguments {
     /// How many pushes to send
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -6,7 +6,7 @@ use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
 use crate::config::{
-    Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, parse, sections,
+    Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, parse, server, shopee, sinks,
 };
 use crate::domain::route::Routes;
 
@@ -25,17 +25,17 @@ impl Config {
     /// Looks at nothing but `inputs` and the files that they name.
     pub fn load(inputs: &Inputs, roles: &Roles) -> Result<Loaded, Faults> {
         let mut lookup = Lookup::new(inputs);
-        let shopee = sections::shopee(&mut lookup, roles);
+        let shopee = shopee::shopee(&mut lookup, roles);
         let order_event_codes = lookup.value(&set::ORDER_EVENT_CODES, parse::codes);
         let sheet_ignore_statuses = lookup.value(&set::SHEET_IGNORE_STATUSES, parse::statuses);
         let display_timezone = lookup.value(&set::DISPLAY_TIMEZONE, parse::timezone);
-        let (telegram, chats) = sections::telegram(&mut lookup, roles);
-        let (sheets, spreadsheets) = sections::sheets(&mut lookup, roles);
+        let (telegram, chats) = sinks::telegram(&mut lookup, roles);
+        let (sheets, spreadsheets) = sinks::sheets(&mut lookup, roles);
         let config = Self {
-            database: sections::database(&mut lookup),
+            database: server::database(&mut lookup),
             listen: lookup.value(&set::LISTEN, parse::socket),
-            admin: sections::admin(&mut lookup),
-            encryption_key: lookup.optional(&set::ENCRYPTION_KEY, sections::encryption_key),
+            admin: server::admin(&mut lookup),
+            encryption_key: lookup.optional(&set::ENCRYPTION_KEY, server::encryption_key),
             shopee,
             telegram,
             sheets,
@@ -366,6 +366,31 @@ mod tests {
         assert_eq!(config.routes.chats[0].filter.shops, ["7", "8"]);
         assert_eq!(config.routes.chats[0].filter.codes, ["3"]);
         assert!(config.telegram.is_some());
+    }
+
+    #[test]
+    fn tables_that_lack_or_repeat_something_are_faults() {
+        let toml = "
+            [[shops]]
+            shop_id = 7
+            access_token = ''
+            [[chats]]
+            chat_id = -5
+            [[chats]]
+            chat_id = -5
+            color = 'red'
+            [[spreadsheets]]
+            shops = [7]
+        ";
+        assert_eq!(
+            faults(&with_toml(&[], toml), &Roles::none()),
+            [
+                "pushbox.toml [[chats]] 2 color: unknown",
+                "pushbox.toml [[shops]] 1 access_token: not set",
+                "pushbox.toml [[chats]] 2: listed twice",
+                "pushbox.toml [[spreadsheets]] 1 spreadsheet_id: not set",
+            ]
+        );
     }
 
     #[test]

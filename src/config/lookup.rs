@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use url::Url;
+
 use crate::config::fault::{Fault, Refusal};
 use crate::config::inputs::Inputs;
 use crate::config::parse;
@@ -173,6 +175,40 @@ impl<'a> Lookup<'a> {
             }
             _ => self.tidied(label, value),
         }
+    }
+
+    /// The base address of an API. Plain http carries the keys in the open, so it is worth a note.
+    pub(super) fn http_url(&mut self, setting: &'static Setting) -> Option<Url> {
+        let url = self.optional(setting, parse::base_url)?;
+        let loopback = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        if url.scheme() == "http" && !loopback {
+            self.note(format!("{} is plain http: keys and tokens travel readable", setting.name));
+        }
+        Some(url)
+    }
+
+    /// The text of a key that a table must have.
+    pub(super) fn required(&mut self, entry: &Entry, name: &str) -> Option<Found> {
+        let found = self.in_entry(entry, name, false);
+        if found.is_none() {
+            self.missing(entry, name);
+        }
+        found
+    }
+
+    /// Says that a table lacks a key.
+    pub(super) fn missing(&mut self, entry: &Entry, name: &str) {
+        self.fault(format!("{} {name}", entry.label), "not set", "Add it, or remove the whole table.");
+    }
+
+    /// Says that a table is about something that another is about, too.
+    pub(super) fn twice(&mut self, entry: &Entry) {
+        self.fault(entry.label.clone(), "listed twice", "Keep one of them, with all that belongs to it.");
     }
 
     fn in_file(&mut self, label: String, path: &Path) -> Option<Found> {

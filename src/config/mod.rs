@@ -15,8 +15,10 @@ mod load;
 mod lookup;
 mod parse;
 mod roles;
-mod sections;
+mod server;
 pub mod settings;
+mod shopee;
+mod sinks;
 mod toml_file;
 
 use std::net::SocketAddr;

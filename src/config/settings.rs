@@ -1,6 +1,6 @@
 //! The declarations: each setting once, with its name, default and meaning.
 //!
-//! Add a setting here, read it in `load.rs` or `sections.rs`, and run
+//! Add a setting here, read it in `load.rs` or the file of its section, and run
 //! `UPDATE=1 cargo test --test it generated` to write `.env.example` and the table of README again.
 
 /// What a setting belongs to; the order is that of the generated texts.
