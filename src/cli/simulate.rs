@@ -7,8 +7,8 @@ use crate::cli::{FaultLevel, Outcome, block_on, not_wired, shutdown};
 /// Run the simulator of Shopee, Telegram and Google Sheets alone, to develop against
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Prints the settings (SHOPEE_API_URL, TELEGRAM_API_URL, GOOGLE_SHEETS_URL, keys and tokens) that make a
-`pushbox serve` in another terminal use it. It refuses what the real services would refuse.
+Prints the settings (hosts, keys, tokens) that make a `pushbox serve` in another terminal use
+it. Refuses what the real services would refuse.
 
 Examples:
   pushbox simulate
