@@ -28,7 +28,7 @@ of many. The exit code is 1 unless every answer is 2xx.
 Examples:
   pushbox send                                    one order status push
   pushbox send --code 4 --order-sn 2609150ABCDEF1 --shop-id 10000001
-  pushbox send --order-sn 2609150ABCDEF1 --count 5    the same push five times: one event, four duplicates
+  pushbox send --order-sn 2609150ABCDEF1 --count 5    one event, four duplicates
   pushbox send --count 10000 --rate 500           ten thousand orders, 500 each second
   pushbox send --file body.json                   any body, byte for byte
   pushbox send --code 0                           the console's Verify probe")]
