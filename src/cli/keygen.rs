@@ -8,8 +8,8 @@ use crate::cli::Outcome;
 /// Print a fresh `ADMIN_TOKEN` and `ENCRYPTION_KEY`
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Each is 32 random bytes in base64, as a line of `.env`. Keep ENCRYPTION_KEY safe: tokens sealed with
-it cannot be read without it.
+Each is 32 random bytes in base64, as a line of `.env`. Keep ENCRYPTION_KEY safe: tokens sealed
+with it cannot be read without it.
 
 Example:
   pushbox keygen >> .env")]

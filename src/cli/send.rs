@@ -22,8 +22,8 @@ use crate::config::{Config, Roles};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Signs with WEBHOOK_PARTNER_KEY (the first one) over CALLBACK_URL and the body, exactly as Shopee
-does, and posts to --url. Prints status, latency and length of the answer of each push, or a summary
-of many. The exit code is 1 unless every answer is 2xx.
+does, and posts to --url. Prints status, latency and length of the answer of each push, or a
+summary of many. The exit code is 1 unless every answer is 2xx.
 
 Examples:
   pushbox send                                    one order status push
