@@ -13,12 +13,12 @@ use pushbox::clock::ManualClock;
 use pushbox::config::AdminSettings;
 use pushbox::domain::event::new_event_id;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::support::database::database_from;
+use crate::support::database::database;
 
 pub const FULL_TOKEN: &str = "full-token-of-the-tests";
 pub const READ_TOKEN: &str = "read-token-of-the-tests";
@@ -147,11 +147,7 @@ async fn the_documentation_comes_whole_from_the_binary() {
 
 /// A migrated database with a little of everything, and the state that reads it.
 async fn online_state() -> AdminState {
-    let database = database_from(|url| async move {
-        let mut connection = PgConnection::connect(&url).await.unwrap();
-        pushbox::store::migrate(&mut connection).await.unwrap();
-    })
-    .await;
+    let database = database().await;
     let now = chrono::DateTime::from_timestamp_millis(database_now(&database.pool).await).unwrap();
     let offline = offline_state();
     Arc::new(AdminContext {
