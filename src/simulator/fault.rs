@@ -113,18 +113,21 @@ impl Fault {
     }
 
     /// The same, but the call takes effect.
+    #[must_use]
     pub fn after(mut self) -> Self {
         self.when = When::After;
         self
     }
 
     /// The same, `times` times.
+    #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
     }
 
     /// The same, after `skip` calls that pass.
+    #[must_use]
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
@@ -253,9 +256,9 @@ impl FaultBook {
                 (When::Before, shopee("error_server", "Something wrong. Please try later."))
             }
             (Service::Shopee, 2) => (When::Before, shopee("error_network", "Inner http call failed")),
-            (Service::Shopee, 3) => (When::Before, Action::RetryAfter(1)),
-            (Service::Telegram, 0..=4) => (When::Before, Action::RetryAfter(1)),
-            (Service::Google, 0 | 1) => (When::Before, Action::RetryAfter(1)),
+            (Service::Shopee, 3) | (Service::Telegram, 0..=4) | (Service::Google, 0 | 1) => {
+                (When::Before, Action::RetryAfter(1))
+            }
             (Service::Google, 2) => (When::After, Action::Html(503)),
             // Telegram has no such page here: its client library pauses 10 s on every 5xx.
             (Service::Shopee | Service::Google, 4) => (When::Before, Action::Html(502)),

@@ -136,7 +136,7 @@ async fn shopee_checks_signature_clock_and_token() {
     assert_eq!(order["order_sn"], "SN000");
     assert!(order.get("total_amount").is_none(), "not asked, not returned");
 
-    let wrong = |url: String| async { world.get(&url).await["error"].as_str().unwrap().to_owned() };
+    let wrong = async |url: String| world.get(&url).await["error"].as_str().unwrap().to_owned();
     assert_eq!(wrong(right.replace("&sign=", "&sign=0")).await, "error_sign");
     assert_eq!(wrong(right.replace("&timestamp=", "&timestamp=9")).await, "error_param");
     assert_eq!(wrong(right.replace("access_token=", "other=")).await, "error_param");
@@ -246,8 +246,8 @@ async fn telegram_keeps_its_rules() {
     let thread = topic["result"]["message_thread_id"].as_i64().unwrap();
     let text = "<b>A</b> &lt;x&gt;";
     let send = |thread: Value, text: &str| json!({"chat_id": CHAT, "message_thread_id": thread, "text": text, "parse_mode": "HTML"});
-    let (status, sent) = world.telegram("sendMessage", send(json!(thread), text)).await;
-    assert_eq!((status, &sent["result"]["message_thread_id"]), (200, &json!(thread)));
+    let (status, first) = world.telegram("sendMessage", send(json!(thread), text)).await;
+    assert_eq!((status, &first["result"]["message_thread_id"]), (200, &json!(thread)));
     assert_eq!(world.sim.messages_in_topic(CHAT, "Order status")[0].text, "A <x>");
 
     let refused = async |body: Value| world.telegram("sendMessage", body).await.1["description"].clone();
@@ -262,7 +262,7 @@ async fn telegram_keeps_its_rules() {
     assert_eq!(refused(send(json!(thread), &"\u{1F600}".repeat(4097))).await, says("message is too long"));
     world.sim.set_topic_closed(CHAT, "Order status", true);
     assert_eq!(refused(send(json!(thread), text)).await, says("TOPIC_CLOSED"));
-    let edit = json!({"chat_id": CHAT, "message_id": sent["result"]["message_id"], "text": text, "parse_mode": "HTML"});
+    let edit = json!({"chat_id": CHAT, "message_id": first["result"]["message_id"], "text": text, "parse_mode": "HTML"});
     let (_, same) = world.telegram("editMessageText", edit).await;
     assert!(same["description"].as_str().unwrap().starts_with("Bad Request: message is not modified"));
     assert!(same.get("parameters").is_none());
@@ -301,7 +301,7 @@ async fn google_checks_the_assertion() {
     let late = world.google_token(|claims| claims["exp"] = 1.into()).await;
     assert_eq!(late.unwrap_err()["error"], "invalid_grant");
     let scope = world.google_token(|claims| {
-        claims["scope"] = "https://www.googleapis.com/auth/spreadsheets.readonly".into()
+        claims["scope"] = "https://www.googleapis.com/auth/spreadsheets.readonly".into();
     });
     let reader = scope.await.unwrap();
     assert_eq!(world.google(&reader, SPREADSHEET, None).await.0, 200);
@@ -488,10 +488,10 @@ async fn a_plan_is_played_once_and_goes_on_after_a_restart() {
     Traffic::run(&world.sim, &plan, &traffic, &progress).await.unwrap();
     let counted = progress.snapshot();
     assert_eq!(counted.done, counted.total);
-    assert_eq!(counted.accepted as usize + counted.lost as usize, expected.events);
+    assert_eq!(counted.accepted + counted.lost, expected.events as u64);
     assert_eq!(
-        (counted.repeated as usize, counted.forged_refused as usize),
-        (expected.repeated, expected.forged)
+        (counted.repeated, counted.forged_refused),
+        (expected.repeated as u64, expected.forged as u64)
     );
     assert_eq!((counted.forged_accepted, counted.given_up), (0, 0));
     assert!(counted.retries > 0 && counted.p99 >= counted.p50);
@@ -527,4 +527,85 @@ async fn a_callback_is_saved_only_if_it_answers_the_probe() {
     assert_eq!(world.public_post(path, body(url.as_str())).await["response"]["result"], "success");
     let config = world.get(&world.signed("/api/v2/push/get_app_push_config", None, "")).await;
     assert_eq!(config["response"]["callback_url"], url.as_str());
+}
+
+#[tokio::test]
+async fn the_telegram_library_understands_the_answers() {
+    use teloxide_core::payloads::{EditMessageTextSetters, SendMessageSetters};
+    use teloxide_core::prelude::Requester;
+    use teloxide_core::types::{ChatId, ParseMode};
+
+    let world = world().await;
+    let bot = teloxide_core::Bot::with_client(BOT, world.http.clone()).set_api_url(world.sim.telegram_url());
+    let me = bot.get_me().await.unwrap();
+    assert_eq!(me.id.0, 4242);
+    assert!(bot.get_chat(ChatId(CHAT)).await.unwrap().is_supergroup());
+    let member = bot.get_chat_member(ChatId(CHAT), me.id).await.unwrap();
+    assert!(member.is_administrator());
+    let topic = bot.create_forum_topic(ChatId(CHAT), "Returns").await.unwrap();
+    let text = "<b>R</b>";
+    let request = bot.send_message(ChatId(CHAT), text).message_thread_id(topic.thread_id);
+    let sent = request.parse_mode(ParseMode::Html).await.unwrap();
+    assert_eq!(sent.thread_id, Some(topic.thread_id));
+    let edited = bot.edit_message_text(ChatId(CHAT), sent.id, "<i>S</i>").parse_mode(ParseMode::Html).await;
+    assert_eq!(edited.unwrap().text(), Some("S"));
+    bot.close_forum_topic(ChatId(CHAT), topic.thread_id).await.unwrap();
+    let closed = bot.send_message(ChatId(CHAT), "x").message_thread_id(topic.thread_id).await;
+    assert!(closed.unwrap_err().to_string().contains("TOPIC_CLOSED"));
+    world.sim.script(Fault::once(Service::Telegram, "", Action::RetryAfter(2)));
+    let limited = bot.send_message(ChatId(CHAT), "x").await.unwrap_err();
+    assert!(matches!(limited, teloxide_core::RequestError::RetryAfter(wait) if wait.seconds() == 2));
+    world.sim.add_chat(-5, state::telegram::ChatKind::Group, "Old", false);
+    world.sim.migrate_chat(-5, CHAT);
+    let moved = bot.send_message(ChatId(-5), "x").await.unwrap_err();
+    assert!(matches!(moved, teloxide_core::RequestError::MigrateToChatId(id) if id == ChatId(CHAT)));
+    assert!(world.sim.unknown_calls().is_empty());
+}
+
+#[tokio::test]
+async fn the_google_library_understands_the_answers() {
+    use google_sheets4::api::{AddSheetRequest, BatchUpdateSpreadsheetRequest, Request, SheetProperties};
+
+    let world = world().await;
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+        .unwrap()
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let executor = hyper_util::rt::TokioExecutor::new;
+    let for_tokens = hyper_util::client::legacy::Client::builder(executor()).build(connector.clone());
+    let key = yup_oauth2::parse_service_account_key(world.sim.google_credentials_json()).unwrap();
+    let authenticator = yup_oauth2::ServiceAccountAuthenticator::with_client(
+        key,
+        yup_oauth2::CustomHyperClientBuilder::from(for_tokens),
+    );
+    let authenticator = authenticator.build().await.unwrap();
+    let client = hyper_util::client::legacy::Client::builder(executor()).build(connector);
+    let mut hub = google_sheets4::Sheets::new(client, authenticator);
+    hub.base_url(world.sim.google_url().into());
+    hub.root_url(world.sim.google_url().into());
+    let properties = SheetProperties { title: Some("Orders #1".to_owned()), ..SheetProperties::default() };
+    let add = AddSheetRequest { properties: Some(properties) };
+    let requests = vec![Request { add_sheet: Some(add), ..Request::default() }];
+    let batch = BatchUpdateSpreadsheetRequest { requests: Some(requests), ..Default::default() };
+    let scope = google_sheets4::api::Scope::Spreadsheet;
+    let call = hub.spreadsheets().batch_update(batch.clone(), SPREADSHEET).add_scope(scope);
+    let (_, done) = call.doit().await.unwrap();
+    let reply = done.replies.unwrap().remove(0).add_sheet.unwrap().properties.unwrap();
+    assert_eq!(reply.title.as_deref(), Some("Orders #1"));
+    let again = hub.spreadsheets().batch_update(batch, SPREADSHEET).add_scope(scope).doit().await;
+    let google_sheets4::Error::BadRequest(error) = again.unwrap_err() else {
+        panic!("not an answer of the API")
+    };
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("A sheet with the name \"Orders #1\" already exists")
+    );
+    let get =
+        hub.spreadsheets().values_batch_get(SPREADSHEET).add_ranges("'Orders #1'!A1:C").add_scope(scope);
+    assert!(get.doit().await.unwrap().1.value_ranges.unwrap()[0].values.is_none());
+    assert!(world.sim.unknown_calls().is_empty());
 }

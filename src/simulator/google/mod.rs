@@ -35,17 +35,17 @@ const PER_MINUTE: u32 = 60;
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// 400 INVALID_ARGUMENT.
+    /// 400, `INVALID_ARGUMENT`.
     Invalid(String),
     /// 400, and the call itself is not known to the simulator.
     Unknown(String),
-    /// 401 UNAUTHENTICATED.
+    /// 401, `UNAUTHENTICATED`.
     Unauthenticated,
-    /// 403 PERMISSION_DENIED.
+    /// 403, `PERMISSION_DENIED`.
     Denied(&'static str),
-    /// 404 NOT_FOUND.
+    /// 404, `NOT_FOUND`.
     NotFound,
-    /// 429 RESOURCE_EXHAUSTED.
+    /// 429, `RESOURCE_EXHAUSTED`.
     Exhausted,
 }
 
@@ -218,9 +218,9 @@ fn allowed(tx: &Tx<'_>, headers: &HeaderMap, operation: &Operation) -> Result<St
 
 fn count(tx: &mut Tx<'_>, user: &str, write: bool) -> Result<(), Refusal> {
     let window = tx.now_ms / tx.shared.scaled_ms(60);
-    let used = tx.google.quota.get(user).filter(|quota| quota.window == window);
-    let used = used.map_or(0, |quota| if write { quota.writes } else { quota.reads });
-    if used >= PER_MINUTE {
+    let current = tx.google.quota.get(user).filter(|quota| quota.window == window);
+    let calls = current.map_or(0, |quota| if write { quota.writes } else { quota.reads });
+    if calls >= PER_MINUTE {
         return Err(Refusal::Exhausted);
     }
     tx.record(GoogleChange::Counted { user: user.to_owned(), window, write });

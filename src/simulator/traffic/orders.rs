@@ -147,20 +147,20 @@ pub(super) fn order(
         _ => "",
     };
     let detail = json!({
-        "order_sn": order_sn, "region": market.region, "currency": market.currency, "cod": index % 6 == 0,
+        "order_sn": order_sn, "region": market.region, "currency": market.currency, "cod": index.is_multiple_of(6),
         "order_status": "UNPAID", "message_to_seller": message, "create_time": create_time,
         "update_time": create_time, "days_to_ship": 2,
-        "buyer_user_id": number, "buyer_username": if index % 4 == 0 { "b****r".to_owned() } else {
+        "buyer_user_id": number, "buyer_username": if index.is_multiple_of(4) { "b****r".to_owned() } else {
             format!("buyer_{number}") },
         "estimated_shipping_fee": money(shipping), "actual_shipping_fee": 0,
         "actual_shipping_fee_confirmed": false, "goods_to_declare": false, "note": note,
         "recipient_address": recipient(index, market),
-        "item_list": lines.iter().map(|line| detail_item(line)).collect::<Vec<_>>(),
+        "item_list": lines.iter().map(detail_item).collect::<Vec<_>>(),
         "pay_time": null, "dropshipper": "", "dropshipper_phone": "", "split_up": false,
         "buyer_cancel_reason": "", "cancel_by": "", "cancel_reason": "", "buyer_cpf_id": null,
         "fulfillment_flag": "fulfilled_by_local_seller", "pickup_done_time": 0, "package_list": [],
         "shipping_carrier": "SPX Express", "checkout_shipping_carrier": "SPX Express",
-        "payment_method": if index % 6 == 0 { "Cash on Delivery" } else { "Credit Card" },
+        "payment_method": if index.is_multiple_of(6) { "Cash on Delivery" } else { "Credit Card" },
         "invoice_data": null, "order_chargeable_weight_gram": 500,
         "return_request_due_date": 0, "edt_from": 0, "edt_to": 0, "payment_info": [],
     });
@@ -209,7 +209,7 @@ fn money(hundredths: i64) -> Value {
 }
 
 fn recipient(index: usize, market: &Market) -> Value {
-    if index % 4 == 0 {
+    if index.is_multiple_of(4) {
         return json!({"name": "P******n", "phone": "****12", "town": "", "district": "", "city": "****",
             "state": "", "region": market.region, "zipcode": "****", "full_address": "****"});
     }
