@@ -19,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 
+use crate::simulator::google;
 use crate::simulator::shared::Shared;
 
 /// Which of the three.
@@ -338,29 +339,18 @@ fn json_text(status: StatusCode, body: String) -> Response {
 
 /// "Too many calls" in the words of the service.
 pub fn too_many(service: Service, seconds: u32) -> Response {
-    let (code, body) = match service {
-        Service::Shopee => (
-            StatusCode::TOO_MANY_REQUESTS,
+    let body = match service {
+        Service::Shopee => {
             json!({"error": "error_rate_limit", "message": "Too many requests, please try later.",
-                "request_id": "limit"}),
-        ),
-        Service::Telegram => (
-            StatusCode::TOO_MANY_REQUESTS,
-            json!({"ok": false, "error_code": 429,
-                "description": format!("Too Many Requests: retry after {seconds}"),
-                "parameters": {"retry_after": seconds}}),
-        ),
-        Service::Google => (
-            StatusCode::TOO_MANY_REQUESTS,
-            json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
-                "message": "Quota exceeded for quota metric 'Write requests' and limit 'Write requests per \
-                    minute per user' of service 'sheets.googleapis.com' for consumer 'project_number:1'."}}),
-        ),
+            "request_id": "limit"})
+        }
+        Service::Telegram => json!({"ok": false, "error_code": 429,
+            "description": format!("Too Many Requests: retry after {seconds}"),
+            "parameters": {"retry_after": seconds}}),
+        Service::Google => return google::exhausted("Write"),
     };
-    let mut reply = json_text(code, body.to_string());
-    if service != Service::Google {
-        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    let mut reply = json_text(StatusCode::TOO_MANY_REQUESTS, body.to_string());
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     reply
 }
 

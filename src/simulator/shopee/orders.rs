@@ -22,7 +22,7 @@ const ALWAYS: [&str; 11] = [
     "booking_sn",
 ];
 
-const OPTIONAL: [&str; 34] = [
+const OPTIONAL: [&str; 30] = [
     "buyer_user_id",
     "buyer_username",
     "estimated_shipping_fee",
@@ -53,10 +53,6 @@ const OPTIONAL: [&str; 34] = [
     "edt",
     "payment_info",
     "international_label",
-    "checkout_shipping_carrier",
-    "reverse_shipping_fee",
-    "pending_terms",
-    "pending_description",
 ];
 
 const LIST_STATUSES: [&str; 8] = [

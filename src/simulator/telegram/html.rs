@@ -160,7 +160,7 @@ impl Parser<'_> {
             // An attribute that was ended too early by a quote in its value.
             if !self.byte().is_some_and(|byte| byte.is_ascii_whitespace() || byte == b'>') {
                 return Err(format!(
-                    "Unexpected end of the attribute in the tag \"{tag}\" at byte offset {begin}"
+                    "Expected equal sign in declaration of an attribute of the tag \"{tag}\" at byte offset {begin}"
                 ));
             }
         }
@@ -220,6 +220,10 @@ mod tests {
             ("x</b>", "Unexpected end tag at byte offset 1"),
             ("<b>x</i>", "Unmatched end tag at byte offset 4, expected \"</b>\", found \"</i>\""),
             ("<span>x</span>", "Tag \"span\" must have class \"tg-spoiler\" at byte offset 0"),
+            (
+                "<a href=\"x\"y\">z</a>",
+                "Expected equal sign in declaration of an attribute of the tag \"a\" at byte offset 0",
+            ),
             ("<br/>", "Unsupported start tag \"br/\" at byte offset 0"),
         ];
         for (source, reason) in cases {
