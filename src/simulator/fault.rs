@@ -19,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 
+use crate::simulator::google;
 use crate::simulator::shared::Shared;
 
 /// Which of the three.
@@ -113,18 +114,21 @@ impl Fault {
     }
 
     /// The same, but the call takes effect.
+    #[must_use]
     pub fn after(mut self) -> Self {
         self.when = When::After;
         self
     }
 
     /// The same, `times` times.
+    #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
     }
 
     /// The same, after `skip` calls that pass.
+    #[must_use]
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
@@ -253,9 +257,9 @@ impl FaultBook {
                 (When::Before, shopee("error_server", "Something wrong. Please try later."))
             }
             (Service::Shopee, 2) => (When::Before, shopee("error_network", "Inner http call failed")),
-            (Service::Shopee, 3) => (When::Before, Action::RetryAfter(1)),
-            (Service::Telegram, 0..=4) => (When::Before, Action::RetryAfter(1)),
-            (Service::Google, 0 | 1) => (When::Before, Action::RetryAfter(1)),
+            (Service::Shopee, 3) | (Service::Telegram, 0..=4) | (Service::Google, 0 | 1) => {
+                (When::Before, Action::RetryAfter(1))
+            }
             (Service::Google, 2) => (When::After, Action::Html(503)),
             // Telegram has no such page here: its client library pauses 10 s on every 5xx.
             (Service::Shopee | Service::Google, 4) => (When::Before, Action::Html(502)),
@@ -335,29 +339,18 @@ fn json_text(status: StatusCode, body: String) -> Response {
 
 /// "Too many calls" in the words of the service.
 pub fn too_many(service: Service, seconds: u32) -> Response {
-    let (code, body) = match service {
-        Service::Shopee => (
-            StatusCode::TOO_MANY_REQUESTS,
+    let body = match service {
+        Service::Shopee => {
             json!({"error": "error_rate_limit", "message": "Too many requests, please try later.",
-                "request_id": "limit"}),
-        ),
-        Service::Telegram => (
-            StatusCode::TOO_MANY_REQUESTS,
-            json!({"ok": false, "error_code": 429,
-                "description": format!("Too Many Requests: retry after {seconds}"),
-                "parameters": {"retry_after": seconds}}),
-        ),
-        Service::Google => (
-            StatusCode::TOO_MANY_REQUESTS,
-            json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
-                "message": "Quota exceeded for quota metric 'Write requests' and limit 'Write requests per \
-                    minute per user' of service 'sheets.googleapis.com' for consumer 'project_number:1'."}}),
-        ),
+            "request_id": "limit"})
+        }
+        Service::Telegram => json!({"ok": false, "error_code": 429,
+            "description": format!("Too Many Requests: retry after {seconds}"),
+            "parameters": {"retry_after": seconds}}),
+        Service::Google => return google::exhausted("Write"),
     };
-    let mut reply = json_text(code, body.to_string());
-    if service != Service::Google {
-        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    let mut reply = json_text(StatusCode::TOO_MANY_REQUESTS, body.to_string());
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     reply
 }
 

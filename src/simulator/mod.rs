@@ -243,3 +243,6 @@ impl Server {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

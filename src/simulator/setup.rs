@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::simulator::google::{render, token};
 use crate::simulator::shopee::tokens;
@@ -229,6 +229,16 @@ impl Simulator {
     pub fn unshare_spreadsheet(&self, id: &str) {
         let email = token::CLIENT_EMAIL.to_owned();
         self.change(GoogleChange::Unshared { id: id.to_owned(), email });
+    }
+
+    /// Protects a tab so that only its owner may edit it.
+    pub fn protect_tab(&self, id: &str, tab: &str) {
+        let Some(sheet) = self.sheet(id, tab) else { return };
+        let range =
+            json!([{"addProtectedRange": {"protectedRange": {"range": {"sheetId": sheet.sheet_id}}}}]);
+        let requests = serde_json::value::to_raw_value(&range).expect("a value of the macro is JSON");
+        let (id, user) = (id.to_owned(), "owner@example.com".to_owned());
+        self.change(GoogleChange::Batch { id, user, requests, salt: 0 });
     }
 
     /// Ends every Google token that was issued.

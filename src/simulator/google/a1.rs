@@ -68,14 +68,12 @@ fn split(text: &str) -> Option<(Option<String>, Option<String>)> {
 }
 
 fn cell_range(text: &str) -> Option<GridRange> {
-    let (first, last) = match text.split_once(':') {
-        Some((first, last)) => (corner(first)?, corner(last)?),
-        None => {
-            let only = corner(text)?;
-            // A single corner must be a cell.
-            (only.0?, only.1?);
-            (only, only)
-        }
+    let (first, last) = if let Some((first, last)) = text.split_once(':') {
+        (corner(first)?, corner(last)?)
+    } else {
+        // A single corner must be a cell.
+        let only = corner(text).filter(|corner| corner.0.is_some() && corner.1.is_some())?;
+        (only, only)
     };
     Some(GridRange {
         sheet_id: 0,

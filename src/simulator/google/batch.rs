@@ -103,7 +103,7 @@ impl Step<'_> {
             "clearBasicFilter" => sheets::clear_filter(self, &parse(body)?),
             "addProtectedRange" => sheets::protect(self, parse(body)?),
             "updateCells" => cells::update(self, parse(body)?),
-            "appendCells" => cells::append(self, parse(body)?),
+            "appendCells" => cells::append(self, &parse(body)?),
             "repeatCell" => cells::repeat(self, &parse(body)?),
             "sortRange" => dimensions::sort(self, &parse(body)?),
             "insertDimension" => dimensions::insert(self, &parse(body)?),

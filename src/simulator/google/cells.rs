@@ -49,21 +49,25 @@ struct CellData {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct ExtendedValue {
-    string_value: Option<String>,
-    number_value: Option<f64>,
-    bool_value: Option<bool>,
-    formula_value: Option<String>,
+    #[serde(rename = "stringValue")]
+    text: Option<String>,
+    #[serde(rename = "numberValue")]
+    number: Option<f64>,
+    #[serde(rename = "boolValue")]
+    flag: Option<bool>,
+    #[serde(rename = "formulaValue")]
+    formula: Option<String>,
 }
 
 impl ExtendedValue {
     fn checked(&self) -> Result<Option<CellValue>, Refusal> {
         let mut set = [
-            self.string_value.clone().map(CellValue::Text),
-            self.number_value.map(CellValue::Number),
-            self.bool_value.map(CellValue::Bool),
-            self.formula_value.clone().map(CellValue::Formula),
+            self.text.clone().map(CellValue::Text),
+            self.number.map(CellValue::Number),
+            self.flag.map(CellValue::Bool),
+            self.formula.clone().map(CellValue::Formula),
         ]
         .into_iter()
         .flatten();
@@ -192,7 +196,7 @@ pub(super) struct AppendCells {
 }
 
 /// `appendCells`: below the last row that holds a value. The grid grows by rows, not by columns.
-pub(super) fn append(step: &mut Step<'_>, request: AppendCells) -> Result<Value, Refusal> {
+pub(super) fn append(step: &mut Step<'_>, request: &AppendCells) -> Result<Value, Refusal> {
     let mask = CellMask::parse(&request.fields)?;
     let user = step.user;
     let sheet = step.sheet(request.sheet_id)?;

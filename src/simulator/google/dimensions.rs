@@ -109,8 +109,8 @@ pub(super) fn delete(step: &mut Step<'_>, request: &DeleteDimension) -> Result<V
                 return Err(Refusal::invalid("You can't delete all the non-frozen rows on the sheet."));
             }
             sheet.row_count -= range.len();
-            let used = sheet.rows.len();
-            sheet.rows.drain(range.start.min(used)..range.end.min(used));
+            let length = sheet.rows.len();
+            sheet.rows.drain(range.start.min(length)..range.end.min(length));
         }
         Dimension::Columns => {
             let range = range.start..range.end.min(sheet.column_count);
@@ -120,9 +120,9 @@ pub(super) fn delete(step: &mut Step<'_>, request: &DeleteDimension) -> Result<V
             }
             sheet.column_count -= range.len();
             for row in &mut sheet.rows {
-                let used = row.len();
-                if range.start < used {
-                    Arc::make_mut(row).drain(range.start..range.end.min(used));
+                let length = row.len();
+                if range.start < length {
+                    Arc::make_mut(row).drain(range.start..range.end.min(length));
                 }
             }
         }

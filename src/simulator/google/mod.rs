@@ -23,7 +23,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::simulator::fault::{Service, too_many};
 use crate::simulator::shared::{Shared, Tx};
 use crate::simulator::state::Change;
 use crate::simulator::state::google::{GoogleChange, Spreadsheet};
@@ -35,18 +34,18 @@ const PER_MINUTE: u32 = 60;
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// 400 INVALID_ARGUMENT.
+    /// 400, `INVALID_ARGUMENT`.
     Invalid(String),
     /// 400, and the call itself is not known to the simulator.
     Unknown(String),
-    /// 401 UNAUTHENTICATED.
+    /// 401, `UNAUTHENTICATED`.
     Unauthenticated,
-    /// 403 PERMISSION_DENIED.
+    /// 403, `PERMISSION_DENIED`.
     Denied(&'static str),
-    /// 404 NOT_FOUND.
+    /// 404, `NOT_FOUND`.
     NotFound,
-    /// 429 RESOURCE_EXHAUSTED.
-    Exhausted,
+    /// 429, `RESOURCE_EXHAUSTED`: of reads, or of writes.
+    Exhausted(&'static str),
 }
 
 impl Refusal {
@@ -120,10 +119,21 @@ fn refuse(refusal: &Refusal) -> Response {
         ),
         Refusal::Denied(text) => (403, "PERMISSION_DENIED", *text),
         Refusal::NotFound => (404, "NOT_FOUND", "Requested entity was not found."),
-        Refusal::Exhausted => return too_many(Service::Google, 0),
+        Refusal::Exhausted(kind) => return exhausted(kind),
     };
     let body = json!({"error": {"code": code, "message": message, "status": status}});
     (StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST), axum::Json(body)).into_response()
+}
+
+/// "Too many calls" in Google's words; `kind` is `Read` or `Write`. There is no `Retry-After`.
+pub(super) fn exhausted(kind: &str) -> Response {
+    let message = format!(
+        "Quota exceeded for quota metric '{kind} requests' and limit '{kind} requests per minute per user' of \
+         service 'sheets.googleapis.com' for consumer 'project_number:1'."
+    );
+    let body = json!({"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED",
+        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED"}]}});
+    (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response()
 }
 
 /// What the path asks for.
@@ -218,10 +228,10 @@ fn allowed(tx: &Tx<'_>, headers: &HeaderMap, operation: &Operation) -> Result<St
 
 fn count(tx: &mut Tx<'_>, user: &str, write: bool) -> Result<(), Refusal> {
     let window = tx.now_ms / tx.shared.scaled_ms(60);
-    let used = tx.google.quota.get(user).filter(|quota| quota.window == window);
-    let used = used.map_or(0, |quota| if write { quota.writes } else { quota.reads });
-    if used >= PER_MINUTE {
-        return Err(Refusal::Exhausted);
+    let current = tx.google.quota.get(user).filter(|quota| quota.window == window);
+    let calls = current.map_or(0, |quota| if write { quota.writes } else { quota.reads });
+    if calls >= PER_MINUTE {
+        return Err(Refusal::Exhausted(if write { "Write" } else { "Read" }));
     }
     tx.record(GoogleChange::Counted { user: user.to_owned(), window, write });
     Ok(())

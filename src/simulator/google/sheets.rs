@@ -55,7 +55,8 @@ struct Properties {
     title: Option<String>,
     index: Option<usize>,
     sheet_type: Option<String>,
-    grid_properties: GridProperties,
+    #[serde(rename = "gridProperties")]
+    grid: GridProperties,
     hidden: Option<bool>,
     tab_color: Option<Value>,
     tab_color_style: Option<Value>,
@@ -96,7 +97,8 @@ impl Step<'_> {
             Some(id) => Ok(id),
             None => {
                 let first = i64::try_from(self.salt % 0x7fff_0000).unwrap_or(1);
-                (first..).find(|id| !taken(*id)).ok_or_else(|| Refusal::invalid("No free sheet id."))
+                let free = (first..=i64::from(i32::MAX)).find(|id| !taken(*id));
+                free.ok_or_else(|| Refusal::invalid("No free sheet id."))
             }
         }
     }
@@ -118,7 +120,7 @@ pub(super) fn add(step: &mut Step<'_>, request: AddSheet) -> Result<Value, Refus
     let title = wanted.title.unwrap_or_else(|| format!("Sheet{}", step.spreadsheet.sheets.len() + 1));
     step.check_title(&title)?;
     let mut sheet = Sheet::new(step.new_sheet_id(wanted.sheet_id)?, &title);
-    let grid = wanted.grid_properties;
+    let grid = wanted.grid;
     sheet.row_count = grid.row_count.unwrap_or(sheet.row_count).max(1);
     sheet.column_count = grid.column_count.unwrap_or(sheet.column_count).max(1);
     sheet.frozen_row_count = grid.frozen_row_count.unwrap_or(0);
@@ -152,7 +154,7 @@ pub(super) fn update(step: &mut Step<'_>, request: UpdateProperties) -> Result<V
             "hidden" | "tabColor" | "tabColorStyle" | "rightToLeft" => {
                 let _ = (&wanted.hidden, &wanted.tab_color, &wanted.tab_color_style, &wanted.right_to_left);
             }
-            _ => update_grid(step.sheet(sheet_id)?, &wanted.grid_properties, &path)?,
+            _ => update_grid(step.sheet(sheet_id)?, &wanted.grid, &path)?,
         }
     }
     Ok(no_reply())

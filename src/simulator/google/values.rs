@@ -65,11 +65,11 @@ fn read(call: &Call<'_>, spreadsheet: &Spreadsheet, text: &str) -> Outcome {
     let (rows, columns) = range.within(sheet);
     // What was never used is blank, so there is no need to walk it.
     let rows = rows.start..rows.end.min(sheet.rows.len()).max(rows.start);
-    let cell = |row: usize, column: usize| render::value(sheet.cell(row, column), rendering);
+    let shown = |row: usize, column: usize| render::value(sheet.cell(row, column), rendering);
     let lists: Vec<Vec<Value>> = if by_columns {
-        columns.map(|column| rows.clone().map(|row| cell(row, column)).collect()).collect()
+        columns.map(|column| rows.clone().map(|row| shown(row, column)).collect()).collect()
     } else {
-        rows.map(|row| columns.clone().map(|column| cell(row, column)).collect()).collect()
+        rows.map(|row| columns.clone().map(|column| shown(row, column)).collect()).collect()
     };
     let lists = without_trailing(
         lists.into_iter().map(|list| without_trailing(list, |one| *one == "")).collect(),
@@ -111,7 +111,7 @@ pub(super) fn batch_update(call: &Call<'_>, tx: &mut Tx<'_>) -> Outcome {
 pub(super) fn put(call: &Call<'_>, tx: &mut Tx<'_>, range: &str) -> Outcome {
     let entered = entered(call.query("valueInputOption"))?;
     let mut body: ValueRange = call.body()?;
-    body.range = range.to_owned();
+    range.clone_into(&mut body.range);
     let mut responses = commit(call, tx, &[body], entered)?;
     Ok(responses.pop().unwrap_or_default())
 }
@@ -128,11 +128,11 @@ pub(super) fn append(call: &Call<'_>, tx: &mut Tx<'_>, range: &str) -> Outcome {
     let sheet = &spreadsheet.sheets[at];
     // The table is taken to begin at the range's corner and to end at the last row used in its columns.
     let (_, columns) = table.within(sheet);
-    let used = |row: &usize| {
+    let holds = |row: &usize| {
         columns.clone().any(|column| sheet.cell(*row, column).is_some_and(|cell| cell.value.is_some()))
     };
     let first =
-        (0..sheet.rows.len()).rev().find(used).map_or(table.start_row_index.unwrap_or(0), |row| row + 1);
+        (0..sheet.rows.len()).rev().find(holds).map_or(table.start_row_index.unwrap_or(0), |row| row + 1);
     let last = first + body.values.len();
     let mut changes = Vec::new();
     let id = sheet.sheet_id;
@@ -153,15 +153,27 @@ pub(super) fn append(call: &Call<'_>, tx: &mut Tx<'_>, range: &str) -> Outcome {
     let mut grown = sheet.clone();
     grown.row_count = grown.row_count.max(last);
     body.range = a1::write(&grown, &target);
-    if !changes.is_empty() {
-        let requests =
-            serde_json::value::to_raw_value(&changes).map_err(|error| Refusal::invalid(error.to_string()))?;
-        batch::run(&mut spreadsheet.clone(), &call.user, &requests, 0)?;
+    let mut copy = spreadsheet.clone();
+    let grow = if changes.is_empty() {
+        None
+    } else {
+        let requests = raw(&changes)?;
+        batch::run(&mut copy, &call.user, &requests, 0)?;
+        Some(requests)
+    };
+    // Tried as a whole before any of it happens.
+    write(&mut copy, &call.user, &raw(&[&body])?, entered)?;
+    drop(copy);
+    if let Some(requests) = grow {
         let (id, user) = (call.id.clone(), call.user.clone());
         tx.record(GoogleChange::Batch { id, user, requests, salt: 0 });
     }
     let mut responses = commit(call, tx, &[body], entered)?;
     Ok(json!({"spreadsheetId": call.id, "updates": responses.pop().unwrap_or_default()}))
+}
+
+fn raw<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Refusal> {
+    serde_json::value::to_raw_value(value).map_err(|error| Refusal::invalid(error.to_string()))
 }
 
 /// `POST …/values/{range}:clear`
@@ -170,8 +182,7 @@ pub(super) fn clear(call: &Call<'_>, tx: &mut Tx<'_>, range: &str) -> Outcome {
     let (at, cleared) = a1::parse(spreadsheet, range).map_err(Refusal::Invalid)?;
     let written = a1::write(&spreadsheet.sheets[at], &cleared);
     let requests = json!([{"updateCells": {"range": cleared, "fields": "userEnteredValue"}}]);
-    let requests =
-        serde_json::value::to_raw_value(&requests).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let requests = raw(&requests)?;
     batch::run(&mut spreadsheet.clone(), &call.user, &requests, 0)?;
     let (id, user) = (call.id.clone(), call.user.clone());
     tx.record(GoogleChange::Batch { id, user, requests, salt: 0 });
@@ -193,7 +204,7 @@ fn commit(
     data: &[ValueRange],
     entered: bool,
 ) -> Result<Vec<Value>, Refusal> {
-    let data = serde_json::value::to_raw_value(data).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let data = raw(data)?;
     let mut copy = call.spreadsheet(tx)?.clone();
     let mut responses = write(&mut copy, &call.user, &data, entered)?;
     drop(copy);
@@ -244,8 +255,8 @@ fn write_range(spreadsheet: &mut Spreadsheet, user: &str, data: &ValueRange, ent
             }
             guard(sheet, user, &(row..row + 1), &(column..column + 1))?;
             last = (last.0.max(row), last.1.max(column));
-            if let Some(value) = cell_value(value, entered)? {
-                sheet.cell_mut(row, column).value = value;
+            if !value.is_null() {
+                sheet.cell_mut(row, column).value = cell_value(value, entered)?;
                 cells += 1;
             }
         }
@@ -261,10 +272,10 @@ fn write_range(spreadsheet: &mut Spreadsheet, user: &str, data: &ValueRange, ent
         "updatedColumns": last.1 + 1 - columns.start, "updatedCells": cells}))
 }
 
-/// The typed value; none for null, which is skipped.
-fn cell_value(value: &Value, entered: bool) -> Result<Option<Option<CellValue>>, Refusal> {
-    Ok(Some(match value {
-        Value::Null => return Ok(None),
+/// The typed value; none for a blank.
+fn cell_value(value: &Value, entered: bool) -> Result<Option<CellValue>, Refusal> {
+    Ok(match value {
+        Value::Null => None,
         Value::Bool(flag) => Some(CellValue::Bool(*flag)),
         Value::Number(number) => number.as_f64().map(CellValue::Number),
         Value::String(text) if text.is_empty() => None,
@@ -273,7 +284,7 @@ fn cell_value(value: &Value, entered: bool) -> Result<Option<Option<CellValue>>,
         Value::Array(_) | Value::Object(_) => {
             return Err(Refusal::invalid("Invalid values: a cell takes text, a number, a boolean or null."));
         }
-    }))
+    })
 }
 
 /// What becomes of text that is typed into a cell.

@@ -22,7 +22,7 @@ const ALWAYS: [&str; 11] = [
     "booking_sn",
 ];
 
-const OPTIONAL: [&str; 34] = [
+const OPTIONAL: [&str; 30] = [
     "buyer_user_id",
     "buyer_username",
     "estimated_shipping_fee",
@@ -53,10 +53,6 @@ const OPTIONAL: [&str; 34] = [
     "edt",
     "payment_info",
     "international_label",
-    "checkout_shipping_carrier",
-    "reverse_shipping_fee",
-    "pending_terms",
-    "pending_description",
 ];
 
 const LIST_STATUSES: [&str; 8] = [
@@ -111,7 +107,6 @@ fn shown(order: &OrderTruth, optional: &[&str], pending: bool) -> Value {
         let parts: &[&str] = match *field {
             "edt" => &["edt_from", "edt_to"],
             "shipping_carrier" => &["shipping_carrier", "checkout_shipping_carrier"],
-            "pickup_done_time" => &["pickup_done_time"],
             _ => std::slice::from_ref(field),
         };
         for part in parts {
@@ -129,9 +124,8 @@ fn shown(order: &OrderTruth, optional: &[&str], pending: bool) -> Value {
 
 /// `GET /api/v2/order/get_order_list`
 pub(super) fn list(call: &Call, tx: &mut Tx<'_>) -> Outcome {
-    let field = match call.text("time_range_field") {
-        Some(field @ ("create_time" | "update_time")) => field,
-        _ => return Err(Refusal::param("Invalid parameter: time_range_field.")),
+    let Some(field @ ("create_time" | "update_time")) = call.text("time_range_field") else {
+        return Err(Refusal::param("Invalid parameter: time_range_field."));
     };
     let (from, to) = (call.required("time_from")?, call.required("time_to")?);
     if from > to || to - from > WINDOW_SECONDS {
@@ -169,9 +163,12 @@ pub(super) fn list(call: &Call, tx: &mut Tx<'_>) -> Outcome {
     let with_status = call.text("response_optional_fields") == Some("order_status");
     let list: Vec<Value> = page
         .iter()
-        .map(|(_, order)| match with_status {
-            true => json!({"order_sn": order.order_sn(), "order_status": order.status()}),
-            false => json!({"order_sn": order.order_sn()}),
+        .map(|(_, order)| {
+            let mut row = json!({"order_sn": order.order_sn()});
+            if with_status {
+                row["order_status"] = order.status().into();
+            }
+            row
         })
         .collect();
     Ok(Answer::Wrapped(json!({"more": more, "next_cursor": next, "order_list": list})))

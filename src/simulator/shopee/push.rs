@@ -128,8 +128,10 @@ pub(super) fn lost(call: &Call, tx: &mut Tx<'_>) -> Outcome {
             entry
         })
         .collect();
-    let last = page.last().map_or(0, |lost| lost.id);
-    Ok(Answer::Wrapped(json!({"push_message_list": list, "has_next_page": more, "last_message_id": last})))
+    let watermark = page.last().map_or(0, |lost| lost.id);
+    Ok(Answer::Wrapped(
+        json!({"push_message_list": list, "has_next_page": more, "last_message_id": watermark}),
+    ))
 }
 
 /// `POST /api/v2/push/confirm_consumed_lost_push_message`: everything up to that id.

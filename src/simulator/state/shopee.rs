@@ -238,7 +238,7 @@ impl ShopeeWorld {
             ShopeeChange::OrderMoved { .. } => self.move_order(change),
             ShopeeChange::PushLost { .. } | ShopeeChange::LostConfirmed { .. } => self.change_lost(change),
             ShopeeChange::PushConfigured { .. } | ShopeeChange::PushStatus { .. } => {
-                self.configure_push(change)
+                self.configure_push(change);
             }
         }
     }

@@ -28,16 +28,11 @@ pub fn plain_text(source: &str) -> Result<String, String> {
     let mut text = String::with_capacity(source.len());
     while let Some(byte) = parser.byte() {
         match byte {
-            b'&' => match entity(&source[parser.at..]) {
-                Some((character, length)) => {
-                    text.push(character);
-                    parser.at += length;
-                }
-                None => {
-                    text.push('&');
-                    parser.at += 1;
-                }
-            },
+            b'&' => {
+                let (character, length) = entity(&source[parser.at..]).unwrap_or(('&', 1));
+                text.push(character);
+                parser.at += length;
+            }
             b'<' if source[parser.at..].starts_with("</") => parser.end_tag()?,
             b'<' => parser.start_tag()?,
             _ => {
@@ -165,7 +160,7 @@ impl Parser<'_> {
             // An attribute that was ended too early by a quote in its value.
             if !self.byte().is_some_and(|byte| byte.is_ascii_whitespace() || byte == b'>') {
                 return Err(format!(
-                    "Unexpected end of the attribute in the tag \"{tag}\" at byte offset {begin}"
+                    "Expected equal sign in declaration of an attribute of the tag \"{tag}\" at byte offset {begin}"
                 ));
             }
         }
@@ -218,13 +213,17 @@ mod tests {
     #[test]
     fn refuses_what_telegram_refuses() {
         let cases = [
-            ("a < b", "Unclosed start tag at byte offset 2"),
+            ("a <b", "Unclosed start tag at byte offset 2"),
             ("a < b >", "Unsupported start tag \"\" at byte offset 2"),
             ("<h1>x</h1>", "Unsupported start tag \"h1\" at byte offset 0"),
             ("<b>x", "Can't find end tag corresponding to start tag \"b\""),
             ("x</b>", "Unexpected end tag at byte offset 1"),
             ("<b>x</i>", "Unmatched end tag at byte offset 4, expected \"</b>\", found \"</i>\""),
             ("<span>x</span>", "Tag \"span\" must have class \"tg-spoiler\" at byte offset 0"),
+            (
+                "<a href=\"x\"y\">z</a>",
+                "Expected equal sign in declaration of an attribute of the tag \"a\" at byte offset 0",
+            ),
             ("<br/>", "Unsupported start tag \"br/\" at byte offset 0"),
         ];
         for (source, reason) in cases {
