@@ -117,7 +117,10 @@ impl ClientError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::RateLimited { .. } | Self::Unavailable { .. } | Self::NotFound { .. } | Self::Malformed { .. }
+            Self::RateLimited { .. }
+                | Self::Unavailable { .. }
+                | Self::NotFound { .. }
+                | Self::Malformed { .. }
         )
     }
 

@@ -131,7 +131,8 @@ mod tests {
     #[tokio::test]
     async fn refused_connection_is_surely_not_sent_and_shows_no_query() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}/x?access_token=hush", listener.local_addr().unwrap())).unwrap();
+        let url =
+            Url::parse(&format!("http://{}/x?access_token=hush", listener.local_addr().unwrap())).unwrap();
         drop(listener);
         let error = fetch(client(&url, Duration::from_secs(5)).unwrap().get(url)).await.unwrap_err();
         assert!(!error.may_have_happened(), "{error}");
@@ -148,7 +149,8 @@ mod tests {
             let mut buffer = [0; 1024];
             assert!(stream.read(&mut buffer).await.unwrap() > 0);
         });
-        let error = fetch(client(&url, Duration::from_secs(5)).unwrap().post(url).body("x")).await.unwrap_err();
+        let error =
+            fetch(client(&url, Duration::from_secs(5)).unwrap().post(url).body("x")).await.unwrap_err();
         assert!(error.may_have_happened(), "{error}");
         server.await.unwrap();
     }

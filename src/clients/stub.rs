@@ -61,7 +61,8 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let query =
+        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let authorization = headers.get(header::AUTHORIZATION).map_or("", |value| value.to_str().unwrap());
     let seen = Seen {
         path: uri.path().to_owned(),

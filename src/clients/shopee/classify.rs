@@ -33,9 +33,10 @@ pub fn classify(status: u16, code: &str, message: &str) -> ClientError {
         "error_auth" => auth(&text, &message, &person),
         "invalid_acceess_token" | "invalid_access_token" => ClientError::Unauthorized { message: said() },
         "error_param" if text.contains("access_token") => ClientError::Unauthorized { message: said() },
-        "error_param" if text.contains("timestamp") => {
-            person(Concern::App, "set this machine's clock right (NTP); Shopee accepts five minutes of difference")
-        }
+        "error_param" if text.contains("timestamp") => person(
+            Concern::App,
+            "set this machine's clock right (NTP); Shopee accepts five minutes of difference",
+        ),
         "refresh_token_expired"
         | "shop_access_expired"
         | "merchant_access_expired"
@@ -50,15 +51,17 @@ pub fn classify(status: u16, code: &str, message: &str) -> ClientError {
             person(Concern::Account, "the shop has to settle this with Shopee; its work waits")
         }
         "error_sign" => person(Concern::App, "check PARTNER_KEY: the API key of this app, not the push key"),
-        "invalid_partner_id" => {
-            person(Concern::App, "check PARTNER_ID and SHOPEE_API_URL: live and test apps have different hosts")
-        }
+        "invalid_partner_id" => person(
+            Concern::App,
+            "check PARTNER_ID and SHOPEE_API_URL: live and test apps have different hosts",
+        ),
         "error_partner_key_expired" => {
             person(Concern::App, "make a new API key in the Shopee console and set PARTNER_KEY")
         }
-        "source_ip_undeclared" => {
-            person(Concern::App, "declare this server's address in the IP whitelist of the app in the Shopee console")
-        }
+        "source_ip_undeclared" => person(
+            Concern::App,
+            "declare this server's address in the IP whitelist of the app in the Shopee console",
+        ),
         "partner_frozen"
         | "error_api_call_restricted"
         | "error_api_permission"
@@ -96,7 +99,10 @@ fn auth(text: &str, message: &str, person: &dyn Fn(Concern, &str) -> ClientError
     } else if says("access_token") || says("shopid") || says("shop_id") {
         ClientError::Unauthorized { message: message.to_owned() }
     } else if says("partner") || says("permission") || says("deleted") || says("restricted") || says("app ") {
-        person(Concern::App, "look at PARTNER_ID and at the app's status and permissions in the Shopee console")
+        person(
+            Concern::App,
+            "look at PARTNER_ID and at the app's status and permissions in the Shopee console",
+        )
     } else {
         ClientError::Unauthorized { message: message.to_owned() }
     }
@@ -107,9 +113,10 @@ pub fn by_status(status: u16) -> ClientError {
     let message = format!("HTTP {status} without Shopee's JSON");
     match status {
         429 => ClientError::RateLimited { retry_after: None, scope: RateScope::Burst },
-        300..=399 | 404 | 405 => {
-            ClientError::Rejected { code: format!("http_{status}"), message: "no such API at this address".to_owned() }
-        }
+        300..=399 | 404 | 405 => ClientError::Rejected {
+            code: format!("http_{status}"),
+            message: "no such API at this address".to_owned(),
+        },
         401 | 403 => ClientError::configuration(
             Concern::App,
             message,
@@ -118,6 +125,12 @@ pub fn by_status(status: u16) -> ClientError {
         400..=499 => ClientError::Rejected { code: format!("http_{status}"), message },
         _ => ClientError::Unavailable { message, outcome: Outcome::Unknown },
     }
+}
+
+/// Whether a [`ClientError::Rejected`] with this code says that there is no such API at the address.
+pub fn is_no_api(code: &str) -> bool {
+    code.strip_prefix("http_")
+        .is_some_and(|status| status.starts_with('3') || matches!(status, "404" | "405"))
 }
 
 /// How long the day's quota stays used up: until midnight at UTC+8.
@@ -207,9 +220,14 @@ mod tests {
 
     #[test]
     fn answers_of_the_edge_go_by_status() {
-        for (status, expected) in
-            [(500, "later"), (502, "later"), (429, "burst"), (403, "app"), (404, "rejected"), (302, "rejected")]
-        {
+        for (status, expected) in [
+            (500, "later"),
+            (502, "later"),
+            (429, "burst"),
+            (403, "app"),
+            (404, "rejected"),
+            (302, "rejected"),
+        ] {
             assert_eq!(class(&by_status(status)), expected, "{status}");
         }
     }

@@ -56,7 +56,8 @@ pub fn unwrap_detail(raw: &RawValue) -> Box<RawValue> {
     struct Wrapped {
         escrow_detail: Box<RawValue>,
     }
-    serde_json::from_str::<Wrapped>(raw.get()).map_or_else(|_| raw.to_owned(), |wrapped| wrapped.escrow_detail)
+    serde_json::from_str::<Wrapped>(raw.get())
+        .map_or_else(|_| raw.to_owned(), |wrapped| wrapped.escrow_detail)
 }
 
 /// One order's escrow as income; else what of it cannot be read.

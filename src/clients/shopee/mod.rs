@@ -70,8 +70,9 @@ enum Ask<'a> {
 impl ShopeeClient {
     /// A client for the configured app; `Configuration` if the app's id or key is not set.
     pub fn new(settings: &ShopeeSettings, clock: SharedClock) -> Result<Self, ClientError> {
-        let missing =
-            |name| ClientError::configuration(Concern::App, format!("{name} is not set"), format!("set {name}"));
+        let missing = |name| {
+            ClientError::configuration(Concern::App, format!("{name} is not set"), format!("set {name}"))
+        };
         Ok(Self {
             http: http::client(&settings.api_url, TIMEOUT)?,
             api_url: settings.api_url.clone(),
@@ -103,8 +104,23 @@ impl ShopeeClient {
         url
     }
 
-    /// One call; the body of a successful answer.
+    /// One call; the body of a successful answer. No such API at the address means that the address is wrong.
     async fn call(&self, path: &str, shop: Option<&Credentials>, ask: Ask<'_>) -> Result<Bytes, ClientError> {
+        self.try_call(path, shop, ask).await.map_err(|error| match error {
+            ClientError::Rejected { code, message } if classify::is_no_api(&code) => {
+                ClientError::configuration(Concern::App, format!("{code}: {message}"), "check SHOPEE_API_URL")
+            }
+            error => error,
+        })
+    }
+
+    /// One call to an API that need not be there.
+    async fn try_call(
+        &self,
+        path: &str,
+        shop: Option<&Credentials>,
+        ask: Ask<'_>,
+    ) -> Result<Bytes, ClientError> {
         let mut url = self.signed_url(path, shop);
         let request = match ask {
             Ask::Get(parameters) => {

@@ -114,7 +114,7 @@ impl ShopeeClient {
             return self.escrow_singles(credentials, order_sns).await;
         }
         let ask = Ask::Post(serde_json::json!({ "order_sn_list": order_sns }));
-        match self.call(ESCROW_BATCH, Some(credentials), ask).await {
+        match self.try_call(ESCROW_BATCH, Some(credentials), ask).await {
             Ok(body) => {
                 let list: Vec<Box<RawValue>> = response(&body)?;
                 let list: Vec<_> = list.iter().map(|raw| income::unwrap_detail(raw)).collect();
@@ -173,16 +173,17 @@ fn sort_out<T>(
     let named: Vec<Option<String>> = list.iter().map(|raw| name(raw)).collect();
     let nameless = named.iter().position(Option::is_none).map(|index| &list[index]);
     for order_sn in asked {
-        let element = named.iter().position(|name| name.as_deref() == Some(*order_sn)).map(|index| &list[index]);
+        let element =
+            named.iter().position(|name| name.as_deref() == Some(*order_sn)).map(|index| &list[index]);
         let result = match (element, nameless) {
             (Some(raw), _) => read(raw),
             // It may be this one: not a reason to believe that the order does not exist.
             (None, Some(raw)) => {
                 Err(ClientError::malformed("an element without order_sn", raw.get().as_bytes()))
             }
-            (None, None) => {
-                Err(ClientError::NotFound { message: format!("Shopee left order {order_sn} out of its answer") })
-            }
+            (None, None) => Err(ClientError::NotFound {
+                message: format!("Shopee left order {order_sn} out of its answer"),
+            }),
         };
         answers.add(order_sn, result);
     }

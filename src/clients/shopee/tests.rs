@@ -122,6 +122,13 @@ async fn pages_of_the_edge_are_not_taken_for_answers() {
     assert!(error.is_transient() && error.may_have_happened(), "{error}");
 }
 
+#[tokio::test]
+async fn a_wrong_address_is_for_a_person_to_set_right() {
+    let stub = Stub::start(|_| (404, None, "<html>nginx</html>".to_owned())).await;
+    let error = client(&stub.url).order_detail(&shop(), &["A", "B"]).await.unwrap_err();
+    assert!(error.needs_a_person(), "{error}");
+}
+
 fn escrow(order_sn: &str) -> serde_json::Value {
     json!({"order_sn": order_sn, "order_income": {"escrow_amount": 10.5, "items": []}})
 }
