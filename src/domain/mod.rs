@@ -7,4 +7,5 @@ pub mod job;
 pub mod order;
 pub mod push;
 pub mod route;
+pub mod seal;
 pub mod shopee;

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod destinations;
+pub mod events;
 pub mod event_reads;
 pub mod health;
 pub mod job_reads;

@@ -63,25 +63,6 @@ pub async fn find_shop(
     .await
 }
 
-/// The shop, locked until the transaction ends, so that one process refreshes its tokens.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn lock_shop(
-    connection: &mut PgConnection,
-    platform: &str,
-    shop_id: &str,
-) -> Result<Option<ShopRow>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT shop_id, state, state_reason, access_token, refresh_token, access_expires_at
-         FROM pushbox.shops WHERE platform = $1 AND shop_id = $2 FOR UPDATE",
-    )
-    .bind(platform)
-    .bind(shop_id)
-    .fetch_optional(connection)
-    .await
-}
-
 /// Shops whose access token ends before `before`, or at an unknown time.
 ///
 /// # Errors
@@ -150,4 +131,27 @@ pub async fn mark_reauthorize(
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Notes that the platform does not accept this access token any more, so that the next refresh takes it
+/// up. A token that was replaced in the meantime is left alone.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn expire_access(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+    access_token: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE pushbox.shops SET access_expires_at = now(), updated_at = now()
+         WHERE platform = $1 AND shop_id = $2 AND access_token = $3",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .bind(access_token)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

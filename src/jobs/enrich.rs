@@ -1,0 +1,254 @@
+//! Fetches full orders with their income, keeps both, and asks for what follows: all orders of a batch with
+//! one call, and all their effects, completions and next jobs in one transaction.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::outcome::{APP, Caller, after, after_database};
+use crate::clients::error::ClientError;
+use crate::clients::shopee::{Credentials, MAX_ORDERS, ShopeeClient};
+use crate::domain::job::EnrichOrder;
+use crate::domain::money::net_income;
+use crate::domain::order::{Order, OrderIncome};
+use crate::domain::seal::Sealer;
+use crate::domain::shopee::push::PLATFORM;
+use crate::queue::plan::Announced;
+use crate::queue::settle::{CompleteError, complete_in};
+use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
+use crate::store::{destinations, events, orders, shops};
+
+/// Shopee's recommendation for the income of several orders.
+const INCOME_AT_ONCE: usize = 20;
+/// How long to give the platform to show a change that it has pushed already.
+const AFTER_STALE: Duration = Duration::from_secs(2);
+/// After so many looks the older view is taken: the next push brings the newer one.
+const STALE_LOOKS: i32 = 4;
+/// How often to look whether an unknown shop was authorized.
+const AFTER_UNKNOWN_SHOP: Duration = Duration::from_secs(60);
+
+/// Enriches orders of Shopee.
+#[derive(Debug)]
+pub struct EnrichHandler {
+    /// The database.
+    pub pool: PgPool,
+    /// The platform.
+    pub client: ShopeeClient,
+    /// Opens tokens.
+    pub sealer: Sealer,
+    /// What follows.
+    pub plan: Plan,
+    /// Woken when something follows.
+    pub waker: Waker,
+}
+
+/// An order ready to be kept.
+struct Fetched<'a> {
+    job: &'a Job<EnrichOrder>,
+    order: Order,
+    income: Option<OrderIncome>,
+}
+
+#[async_trait]
+impl BatchHandler<EnrichOrder> for EnrichHandler {
+    async fn handle(&self, batch: Batch<EnrichOrder>) -> HashMap<i64, Outcome> {
+        let mut outcomes = HashMap::new();
+        for jobs in batch.jobs.chunks(MAX_ORDERS) {
+            outcomes.extend(self.handle_chunk(jobs).await);
+        }
+        outcomes
+    }
+}
+
+fn all(jobs: &[Job<EnrichOrder>], outcome: &Outcome) -> HashMap<i64, Outcome> {
+    jobs.iter().map(|job| (job.claim.job_id, outcome.clone())).collect()
+}
+
+impl EnrichHandler {
+    /// `jobs` are of one shop: the batch key is the shop.
+    async fn handle_chunk(&self, jobs: &[Job<EnrichOrder>]) -> HashMap<i64, Outcome> {
+        let Some(first) = jobs.first() else { return HashMap::new() };
+        let shop_id = &first.payload.order.shop_id;
+        let (credentials, sealed) = match self.credentials(&first.payload.order.platform, shop_id).await {
+            Ok(found) => found,
+            Err(outcome) => return all(jobs, &outcome),
+        };
+        let caller = Caller { platform: PLATFORM, shop_id, access_token: &sealed };
+        match self.fetch(&credentials, &caller, jobs).await {
+            Ok((fetched, mut outcomes)) => {
+                outcomes.extend(self.keep(fetched).await);
+                outcomes
+            }
+            Err(error) => all(jobs, &after(&self.pool, &caller, &error).await),
+        }
+    }
+
+    /// The shop's token, or why nothing can be asked now.
+    async fn credentials(&self, platform: &str, shop_id: &str) -> Result<(Credentials, String), Outcome> {
+        let wait = |on: String| Outcome::Wait { on, after: AFTER_UNKNOWN_SHOP };
+        let (Ok(id), PLATFORM) = (shop_id.parse(), platform) else {
+            return Err(Outcome::Dead { error: format!("{platform} has no shop {shop_id:?} to ask") });
+        };
+        let mut connection = self.pool.acquire().await.map_err(|error| after_database(&error))?;
+        for name in [APP, shop_id] {
+            let pause = destinations::find_pause(&mut connection, platform, name).await;
+            if let Some(pause) = pause.map_err(|error| after_database(&error))? {
+                return Err(Outcome::Wait { on: pause.reason, after: pause.remaining });
+            }
+        }
+        let shop = shops::find_shop(&mut connection, platform, shop_id).await.map_err(|error| after_database(&error))?;
+        let Some((shop, sealed)) = shop.and_then(|shop| shop.access_token.clone().map(|token| (shop, token))) else {
+            return Err(wait(format!("shop {shop_id} is not authorized: set SHOP_ID, ACCESS_TOKEN and REFRESH_TOKEN")));
+        };
+        if shop.state != "active" {
+            return Err(wait(format!("shop {shop_id}: {}", shop.state_reason.unwrap_or(shop.state))));
+        }
+        let access_token = self
+            .sealer
+            .open(&sealed, &token_place(platform, shop_id, "access"))
+            .map_err(|error| wait(error.to_string()))?;
+        Ok((Credentials { shop_id: id, access_token }, sealed))
+    }
+
+    /// Asks for the orders, then for the income of those that are fresh enough.
+    async fn fetch<'a>(
+        &self,
+        credentials: &Credentials,
+        caller: &Caller<'_>,
+        jobs: &'a [Job<EnrichOrder>],
+    ) -> Result<(Vec<Fetched<'a>>, HashMap<i64, Outcome>), ClientError> {
+        let by_number: HashMap<&str, &Job<EnrichOrder>> =
+            jobs.iter().map(|job| (job.payload.order.order_sn.as_str(), job)).collect();
+        let numbers: Vec<&str> = by_number.keys().copied().collect();
+        let details = self.client.order_detail(credentials, &numbers).await?;
+        let mut outcomes = HashMap::new();
+        for (number, error) in &details.failed {
+            if let Some(job) = by_number.get(number.as_str()) {
+                outcomes.insert(job.claim.job_id, after(&self.pool, caller, error).await);
+            }
+        }
+        let mut fetched = Vec::new();
+        for order in details.found {
+            let Some(job) = by_number.get(order.reference.order_sn.as_str()) else { continue };
+            if let Some(outcome) = stale(job, &order) {
+                outcomes.insert(job.claim.job_id, outcome);
+            } else {
+                fetched.push(Fetched { job, order, income: None });
+            }
+        }
+        self.fetch_income(credentials, caller, &mut fetched, &mut outcomes).await;
+        Ok((fetched, outcomes))
+    }
+
+    /// An order without income is kept all the same when there is none to be had; when the platform failed,
+    /// it is tried again, and at the last attempt kept without.
+    async fn fetch_income(
+        &self,
+        credentials: &Credentials,
+        caller: &Caller<'_>,
+        fetched: &mut Vec<Fetched<'_>>,
+        outcomes: &mut HashMap<i64, Outcome>,
+    ) {
+        let mut incomes = HashMap::new();
+        let mut failures = HashMap::new();
+        for chunk in fetched.chunks(INCOME_AT_ONCE) {
+            let numbers: Vec<&str> = chunk.iter().map(|one| one.order.reference.order_sn.as_str()).collect();
+            match self.client.escrow_batch(credentials, &numbers).await {
+                Ok(answers) => {
+                    incomes.extend(answers.found.into_iter().map(|one| (one.reference.order_sn.clone(), one)));
+                    failures.extend(answers.failed);
+                }
+                Err(error) => failures.extend(numbers.iter().map(|number| ((*number).to_owned(), error.clone()))),
+            }
+        }
+        let mut kept = Vec::new();
+        for mut one in fetched.drain(..) {
+            let number = &one.order.reference.order_sn;
+            one.income = incomes.remove(number);
+            let failure = failures.remove(number).filter(|error| {
+                !matches!(error, ClientError::NotFound { .. } | ClientError::Rejected { .. })
+                    && !one.job.is_last_attempt()
+            });
+            match failure {
+                Some(error) => {
+                    outcomes.insert(one.job.claim.job_id, after(&self.pool, caller, &error).await);
+                }
+                None => kept.push(one),
+            }
+        }
+        *fetched = kept;
+    }
+
+    async fn keep(&self, fetched: Vec<Fetched<'_>>) -> HashMap<i64, Outcome> {
+        if fetched.is_empty() {
+            return HashMap::new();
+        }
+        let outcome = match self.commit(&fetched).await {
+            Ok(()) => {
+                self.waker.wake();
+                Outcome::Committed
+            }
+            Err(CompleteError::LeaseLost(lost)) => {
+                // Whoever has the lost ones now does them; the others are free to run again at once.
+                Outcome::Wait { on: lost.to_string(), after: Duration::ZERO }
+            }
+            Err(CompleteError::Database(error)) => {
+                tracing::warn!(%error, orders = fetched.len(), "cannot keep orders; trying again");
+                Outcome::Retry { error: format!("the database: {error}") }
+            }
+        };
+        fetched.iter().map(|one| (one.job.claim.job_id, outcome.clone())).collect()
+    }
+
+    /// Everything an enrichment does to Postgres, or nothing.
+    async fn commit(&self, fetched: &[Fetched<'_>]) -> Result<(), CompleteError> {
+        let mut transaction = self.pool.begin().await?;
+        let done: Vec<_> = fetched.iter().map(|one| one.job.done()).collect();
+        complete_in(&mut transaction, &done).await?;
+        let all_events: Vec<Uuid> = fetched.iter().flat_map(|one| one.job.events.iter().copied()).collect();
+        let heads = events::list_heads(&mut transaction, &all_events).await?;
+        let mut next: Vec<NewJob> = Vec::new();
+        for one in fetched {
+            let order = &one.order;
+            let net: Vec<Decimal> = one.income.as_ref().map(|income| net_income(order, income)).unwrap_or_default();
+            let newest = one.job.events.last().copied();
+            if orders::upsert_order(&mut transaction, order, &net, newest).await?
+                && let Some(income) = &one.income
+            {
+                orders::upsert_income(&mut transaction, income).await?;
+            }
+            next.extend(self.plan.sheet_rows(&order.reference, &one.job.events));
+            for head in heads.iter().filter(|head| one.job.events.contains(&head.id)) {
+                let event = Announced {
+                    id: head.id,
+                    source: head.source.clone(),
+                    account: head.account.clone(),
+                    code: head.code.clone(),
+                    received_at: head.received_at,
+                };
+                next.extend(self.plan.announcements(&event, Some(&order.reference)));
+            }
+        }
+        enqueue(&mut transaction, next).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// A push can be faster than the API: then look again a little later, but not for ever.
+fn stale(job: &Job<EnrichOrder>, order: &Order) -> Option<Outcome> {
+    let pushed = job.payload.not_before?;
+    (order.update_time < pushed && job.attempt < STALE_LOOKS && !job.is_last_attempt()).then(|| Outcome::RetryAfter {
+        error: format!("the API shows the state of {}, the push is of {pushed}", order.update_time),
+        after: AFTER_STALE,
+    })
+}
+
+/// Where a token is sealed for: it does not open anywhere else.
+pub fn token_place(platform: &str, shop_id: &str, which: &str) -> String {
+    format!("{platform}:{shop_id}:{which}")
+}

@@ -1,0 +1,75 @@
+//! From a failed call to what becomes of the job. The one place that decides.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::clients::error::{ClientError, Concern, RateScope};
+use crate::queue::Outcome;
+use crate::store::{destinations, shops};
+
+/// After a burst limit without a hint from the platform.
+const AFTER_BURST: Duration = Duration::from_secs(5);
+/// How often to look again at what only a person can mend.
+const AFTER_CONFIGURATION: Duration = Duration::from_secs(60);
+/// A token is refreshed within about this time.
+const AFTER_TOKEN: Duration = Duration::from_secs(10);
+/// The database was away for a moment.
+const AFTER_DATABASE: Duration = Duration::from_secs(1);
+
+/// The shop on whose behalf a call was made.
+#[derive(Debug)]
+pub(crate) struct Caller<'a> {
+    pub platform: &'a str,
+    pub shop_id: &'a str,
+    /// The sealed token that was used.
+    pub access_token: &'a str,
+}
+
+/// Decides, and tells the other processes where the error concerns more than this job.
+pub(crate) async fn after(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Outcome {
+    match note(pool, caller, error).await {
+        Ok(outcome) => outcome,
+        Err(database) => after_database(&database),
+    }
+}
+
+/// The database failed us: nobody's fault, no attempt.
+pub(crate) fn after_database(error: &sqlx::Error) -> Outcome {
+    Outcome::Wait { on: format!("the database: {error}"), after: AFTER_DATABASE }
+}
+
+async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result<Outcome, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let outcome = match error {
+        ClientError::Unauthorized { .. } => {
+            shops::expire_access(&mut connection, caller.platform, caller.shop_id, caller.access_token).await?;
+            Outcome::Wait { on: format!("a new access token of shop {}", caller.shop_id), after: AFTER_TOKEN }
+        }
+        ClientError::RateLimited { scope, retry_after } => {
+            let after = retry_after.unwrap_or(AFTER_BURST);
+            // The daily quota is the app's, not the shop's.
+            let name = if *scope == RateScope::Daily { APP } else { caller.shop_id };
+            destinations::pause(&mut connection, caller.platform, name, after, &error.to_string()).await?;
+            Outcome::Wait { on: error.to_string(), after }
+        }
+        ClientError::Configuration { concern, .. } => {
+            if *concern == Concern::Authorization
+                && shops::mark_reauthorize(&mut connection, caller.platform, caller.shop_id, &error.to_string()).await?
+            {
+                tracing::error!(shop.id = caller.shop_id, %error, "shop {} has to be authorized again", caller.shop_id);
+            }
+            let name = if *concern == Concern::App { APP } else { caller.shop_id };
+            destinations::pause(&mut connection, caller.platform, name, AFTER_CONFIGURATION, &error.to_string()).await?;
+            Outcome::Wait { on: error.to_string(), after: AFTER_CONFIGURATION }
+        }
+        ClientError::Rejected { .. } => Outcome::Dead { error: error.to_string() },
+        ClientError::NotFound { .. } | ClientError::Unavailable { .. } | ClientError::Malformed { .. } => {
+            Outcome::Retry { error: error.to_string() }
+        }
+    };
+    Ok(outcome)
+}
+
+/// The destination that stands for the app as a whole.
+pub(crate) const APP: &str = "app";
