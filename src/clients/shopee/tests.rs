@@ -148,9 +148,12 @@ async fn income_comes_in_one_call() {
 #[tokio::test]
 async fn income_is_asked_order_by_order_where_the_batch_is_refused() {
     for refusal in [(405, None, String::new()), failure(200, "error_param", "wrong method")] {
-        let stub = Stub::start(move |seen| match seen.path.ends_with("_batch") {
-            true => refusal.clone(),
-            false => envelope(&escrow(&seen.query["order_sn"])),
+        let stub = Stub::start(move |seen| {
+            if seen.path.ends_with("_batch") {
+                refusal.clone()
+            } else {
+                envelope(&escrow(&seen.query["order_sn"]))
+            }
         })
         .await;
         let client = client(&stub.url);

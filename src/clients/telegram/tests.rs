@@ -75,8 +75,8 @@ async fn waits_and_moves_are_read_from_the_parameters() {
     );
     let wait = (429, Some(3), "slow down".to_owned());
     assert_eq!(sending(wait).await, Err(TelegramError::RetryAfter(Duration::from_secs(3))));
-    let moved = json!({"ok": false, "description": "", "parameters": {"migrate_to_chat_id": -100_9}});
-    assert_eq!(sending((400, None, moved.to_string())).await, Err(TelegramError::Migrated(-100_9)));
+    let moved = json!({"ok": false, "description": "", "parameters": {"migrate_to_chat_id": -1_009}});
+    assert_eq!(sending((400, None, moved.to_string())).await, Err(TelegramError::Migrated(-1_009)));
     let empty = json!({"ok": false, "description": "Bad Request: TOPIC_CLOSED", "parameters": {}});
     assert_eq!(sending((400, None, empty.to_string())).await, Err(TelegramError::TopicClosed));
 }
