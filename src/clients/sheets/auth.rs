@@ -2,7 +2,7 @@
 //!
 //! yup-oauth2 fetches and caches them; this wrapper adds what it lacks: a time-out (its own is ignored for a
 //! hyper client that is passed in), one fetch at a time (five cold calls would make five), and errors that say
-//! what to do.
+//! what to do. It logs tokens at debug level: its target must stay at info.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -82,6 +82,12 @@ pub enum Major {
     Columns,
 }
 
+/// The first row of what a read by [`Major::Columns`] gave: the header, when a header and a key column are read in
+/// one call.
+pub fn first_row(columns: &[Vec<CellValue>]) -> Vec<CellValue> {
+    columns.iter().map(|column| column.first().cloned().unwrap_or(CellValue::Empty)).collect()
+}
+
 /// Google Sheets for one service account. Share it behind an `Arc`; it keeps connections and the token.
 pub struct SheetsClient {
     hub: Sheets<Connector>,

@@ -155,6 +155,24 @@ async fn ranges_are_read_whatever_the_tab_is_called() {
     assert_eq!(seen.query["ranges"], "'Tom''s #1/2?'!B2:B");
 }
 
+#[test]
+fn a_header_read_by_columns_keeps_its_gaps() {
+    let text = |text: &str| CellValue::Text(text.into());
+    let columns = [vec![text("Order")], vec![], vec![text("Status")]];
+    assert_eq!(first_row(&columns), [text("Order"), CellValue::Empty, text("Status")]);
+}
+
+#[tokio::test]
+async fn calls_can_be_spawned() {
+    fn spawnable<T: Send>(_: &T) {}
+    let (_stub, client) = google(|_| ok("")).await;
+    spawnable(&client.batch_update(ID, write()));
+    spawnable(&client.read_columns(ID, &[]));
+    spawnable(&client.spreadsheet(ID));
+    let write = tokio::spawn(async move { client.batch_update(ID, Vec::new()).await });
+    assert_eq!(write.await.unwrap(), Ok(Vec::new()));
+}
+
 #[tokio::test]
 async fn the_spreadsheet_shows_its_tabs() {
     let (stub, client) = google(|_| {

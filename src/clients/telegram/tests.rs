@@ -121,6 +121,16 @@ async fn rights_and_chats_are_read_from_few_fields() {
 }
 
 #[tokio::test]
+async fn calls_can_be_spawned() {
+    fn spawnable<T: Send>(_: &T) {}
+    let stub = Stub::start(|_| refusal(401, "Unauthorized")).await;
+    let client = client(&stub);
+    spawnable(&client.send(1, None, "x", true));
+    spawnable(&client.edit(1, 1, "x"));
+    spawnable(&client.can_manage_topics(1));
+}
+
+#[tokio::test]
 async fn the_token_does_not_show() {
     let stub = Stub::start(|_| refusal(401, "Unauthorized")).await;
     let client = client(&stub);
