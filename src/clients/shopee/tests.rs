@@ -270,7 +270,7 @@ fn calls_can_be_spawned() {
     spawnable(&client.escrow_batch(&shop, &["A"]));
     spawnable(&client.lost_pushes());
     spawnable(&async move {
-        let order_sns = vec!["A".to_owned()];
+        let order_sns = ["A".to_owned()];
         let order_sns: Vec<&str> = order_sns.iter().map(String::as_str).collect();
         client.order_detail(&shop, &order_sns).await
     });
