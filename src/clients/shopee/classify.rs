@@ -10,6 +10,8 @@ use crate::clients::error::{ClientError, Concern, Outcome, RateScope};
 const MESSAGE_LIMIT: usize = 300;
 
 const AUTHORIZE: &str = "the seller has to authorize the shop again: pushbox shopee authorize";
+const APP_STATUS: &str =
+    "look at PARTNER_ID and at the app's status and API permissions in the Shopee console";
 
 /// What `error` and `message` of an answer mean. `status` decides only where the code is unknown: Shopee
 /// reports most failures with 200. The same code means different things (`error_auth`), so the message
@@ -18,57 +20,23 @@ pub fn classify(status: u16, code: &str, message: &str) -> ClientError {
     let text = message.to_lowercase();
     let message: String = message.chars().filter(|c| !c.is_control()).take(MESSAGE_LIMIT).collect();
     let said = || if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
-    let person = |concern, remedy: &str| ClientError::configuration(concern, said(), remedy);
     let full_code = code.to_lowercase();
     let code = full_code.rsplit('.').next().unwrap_or_default();
 
-    if full_code.contains("rate_limit") || full_code.contains("too_many_request") {
+    if full_code.contains("rate_limit")
+        || full_code.contains("too_many_request")
+        || full_code == "logistics.error_limit"
+    {
         return ClientError::RateLimited { retry_after: None, scope: RateScope::Burst };
     }
+    if let Some((concern, remedy)) = for_a_person(code, &text) {
+        return ClientError::configuration(concern, said(), remedy);
+    }
     match code {
-        "error_limit" if full_code.starts_with("logistics.") => {
-            ClientError::RateLimited { retry_after: None, scope: RateScope::Burst }
-        }
         "error_limit" => ClientError::RateLimited { retry_after: None, scope: RateScope::Daily },
-        "error_auth" => auth(&text, &message, &person),
+        "error_auth" => auth(&text, said()),
         "invalid_acceess_token" | "invalid_access_token" => ClientError::Unauthorized { message: said() },
         "error_param" if text.contains("access_token") => ClientError::Unauthorized { message: said() },
-        "error_param" if text.contains("timestamp") => person(
-            Concern::App,
-            "set this machine's clock right (NTP); Shopee accepts five minutes of difference",
-        ),
-        "refresh_token_expired"
-        | "shop_access_expired"
-        | "merchant_access_expired"
-        | "supplier_access_expired"
-        | "shop_no_linked"
-        | "merchant_no_linked"
-        | "supplier_no_linked"
-        | "partner_shop_no_link"
-        | "error_shop_refresh_token"
-        | "error_merchant_refresh_token" => person(Concern::Authorization, AUTHORIZE),
-        "shop_banned" | "error_kyc_auth" => {
-            person(Concern::Account, "the shop has to settle this with Shopee; its work waits")
-        }
-        "error_sign" => person(Concern::App, "check PARTNER_KEY: the API key of this app, not the push key"),
-        "invalid_partner_id" => person(
-            Concern::App,
-            "check PARTNER_ID and SHOPEE_API_URL: live and test apps have different hosts",
-        ),
-        "error_partner_key_expired" => {
-            person(Concern::App, "make a new API key in the Shopee console and set PARTNER_KEY")
-        }
-        "source_ip_undeclared" => person(
-            Concern::App,
-            "declare this server's address in the IP whitelist of the app in the Shopee console",
-        ),
-        "partner_frozen"
-        | "error_api_call_restricted"
-        | "error_api_permission"
-        | "error_ashop_api_permission"
-        | "api_suspended" => {
-            person(Concern::App, "look at the app's status and API permissions in the Shopee console")
-        }
         "error_not_found" | "order_not_found" | "invalid_error" | "package_not_exist" => {
             ClientError::NotFound { message: said() }
         }
@@ -87,24 +55,60 @@ pub fn classify(status: u16, code: &str, message: &str) -> ClientError {
     }
 }
 
-/// `error_auth` has many meanings; only its message tells them apart.
-fn auth(text: &str, message: &str, person: &dyn Fn(Concern, &str) -> ClientError) -> ClientError {
+/// The codes that only a person can put right, with what there is to do.
+fn for_a_person(code: &str, text: &str) -> Option<(Concern, &'static str)> {
+    let found = match code {
+        "refresh_token_expired"
+        | "shop_access_expired"
+        | "merchant_access_expired"
+        | "supplier_access_expired"
+        | "shop_no_linked"
+        | "merchant_no_linked"
+        | "supplier_no_linked"
+        | "partner_shop_no_link"
+        | "error_shop_refresh_token"
+        | "error_merchant_refresh_token" => (Concern::Authorization, AUTHORIZE),
+        "shop_banned" | "error_kyc_auth" => {
+            (Concern::Account, "the shop has to settle this with Shopee; its work waits")
+        }
+        "error_sign" => (Concern::App, "check PARTNER_KEY: the API key of this app, not the push key"),
+        "invalid_partner_id" => {
+            (Concern::App, "check PARTNER_ID and SHOPEE_API_URL: live and test apps have different hosts")
+        }
+        "error_partner_key_expired" => {
+            (Concern::App, "make a new API key in the Shopee console and set PARTNER_KEY")
+        }
+        "source_ip_undeclared" => {
+            (Concern::App, "declare this server's address in the app's IP whitelist in the Shopee console")
+        }
+        "partner_frozen"
+        | "error_api_call_restricted"
+        | "error_api_permission"
+        | "error_ashop_api_permission"
+        | "api_suspended" => (Concern::App, APP_STATUS),
+        "error_param" if text.contains("timestamp") => {
+            (Concern::App, "set this machine's clock right (NTP); Shopee accepts five minutes of difference")
+        }
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// `error_auth` has many meanings; only its message tells them apart. `text` is the message in lower case.
+fn auth(text: &str, message: String) -> ClientError {
     let says = |words: &str| text.contains(words);
     if says("try again later") || says("system error") {
-        ClientError::Unavailable { message: message.to_owned(), outcome: Outcome::Unknown }
+        ClientError::Unavailable { message, outcome: Outcome::Unknown }
     } else if says("refresh_token") {
-        person(Concern::Authorization, AUTHORIZE)
+        ClientError::configuration(Concern::Authorization, message, AUTHORIZE)
     } else if says("invalid code") {
-        ClientError::Rejected { code: "error_auth".to_owned(), message: message.to_owned() }
+        ClientError::Rejected { code: "error_auth".to_owned(), message }
     } else if says("access_token") || says("shopid") || says("shop_id") {
-        ClientError::Unauthorized { message: message.to_owned() }
-    } else if says("partner") || says("permission") || says("deleted") || says("restricted") || says("app ") {
-        person(
-            Concern::App,
-            "look at PARTNER_ID and at the app's status and permissions in the Shopee console",
-        )
+        ClientError::Unauthorized { message }
+    } else if says("partner") || says("permission") || says("deleted") || says("restricted") {
+        ClientError::configuration(Concern::App, message, APP_STATUS)
     } else {
-        ClientError::Unauthorized { message: message.to_owned() }
+        ClientError::Unauthorized { message }
     }
 }
 

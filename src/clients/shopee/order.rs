@@ -177,8 +177,8 @@ impl WireItem {
 mod tests {
     use super::*;
 
-    fn read(json: serde_json::Value) -> Result<Order, String> {
-        parse(10_000_001, &serde_json::value::to_raw_value(&json).unwrap())
+    fn read(json: &serde_json::Value) -> Result<Order, String> {
+        parse(10_000_001, &serde_json::value::to_raw_value(json).unwrap())
     }
 
     const FULL: &str = r#"{
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_unpaid_order_has_no_total() {
-        let order = read(serde_json::json!({
+        let order = read(&serde_json::json!({
             "order_sn": "1", "order_status": "UNPAID", "create_time": 1, "update_time": 1,
             "pay_time": null, "total_amount": 0, "item_list": null
         }));
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_order_without_its_clock_is_not_guessed() {
-        let order = read(serde_json::json!({"order_sn": "1", "order_status": "UNPAID", "create_time": 1}));
+        let order = read(&serde_json::json!({"order_sn": "1", "order_status": "UNPAID", "create_time": 1}));
         assert_eq!(order.unwrap_err(), "no update_time");
     }
 }

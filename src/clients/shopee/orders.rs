@@ -99,9 +99,9 @@ impl ShopeeClient {
 
     /// Income of orders of one shop, at most [`MAX_ORDERS`] of them.
     ///
-    /// The documentation changed the verb of the batch endpoint in 2026. If it refuses our batch, the orders
-    /// are asked for one by one; if they are all fine then, it was not their fault and the batch endpoint is
-    /// left alone until the next start.
+    /// The documentation changed the verb of the batch endpoint in 2026. If it refuses our batch or answers in
+    /// another form, the orders are asked for one by one; if they are all fine then, it was not their fault and
+    /// the batch endpoint is left alone until the next start.
     pub async fn escrow_batch(
         &self,
         credentials: &Credentials,
@@ -113,27 +113,34 @@ impl ShopeeClient {
         if self.escrow_one_by_one.load(Ordering::Relaxed) {
             return self.escrow_singles(credentials, order_sns).await;
         }
-        let ask = Ask::Post(serde_json::json!({ "order_sn_list": order_sns }));
-        match self.try_call(ESCROW_BATCH, Some(credentials), ask).await {
-            Ok(body) => {
-                let list: Vec<Box<RawValue>> = response(&body)?;
-                let list: Vec<_> = list.iter().map(|raw| income::unwrap_detail(raw)).collect();
+        let refusal = match self.escrow_list(credentials, order_sns).await {
+            Ok(list) => {
                 let mut answers = Answers::default();
                 sort_out(order_sns, &list, order::order_sn, &mut answers, |raw| {
                     part(raw, income::parse(credentials.shop_id, raw))
                 });
-                Ok(answers)
+                return Ok(answers);
             }
-            Err(error) if error.is_refusal() => {
-                let answers = self.escrow_singles(credentials, order_sns).await?;
-                if answers.failed.is_empty() {
-                    tracing::warn!(%error, "Shopee refuses the batch call for income; asking order by order");
-                    self.escrow_one_by_one.store(true, Ordering::Relaxed);
-                }
-                Ok(answers)
-            }
-            Err(error) => Err(error),
+            Err(error) if error.is_refusal() || matches!(error, ClientError::Malformed { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        let answers = self.escrow_singles(credentials, order_sns).await?;
+        if answers.failed.is_empty() {
+            tracing::warn!(error = %refusal, "Shopee refuses the batch call for income; asking order by order");
+            self.escrow_one_by_one.store(true, Ordering::Relaxed);
         }
+        Ok(answers)
+    }
+
+    async fn escrow_list(
+        &self,
+        credentials: &Credentials,
+        order_sns: &[&str],
+    ) -> Result<Vec<Box<RawValue>>, ClientError> {
+        let ask = Ask::Post(serde_json::json!({ "order_sn_list": order_sns }));
+        let body = self.try_call(ESCROW_BATCH, Some(credentials), ask).await?;
+        let list: Vec<Box<RawValue>> = response(&body)?;
+        Ok(list.iter().map(|raw| income::unwrap_detail(raw)).collect())
     }
 
     async fn escrow_singles(

@@ -66,7 +66,7 @@ impl ShopeeClient {
     /// [confirm](Self::confirm_lost) it.
     pub async fn lost_pushes(&self) -> Result<LostPage, ClientError> {
         #[derive(Deserialize)]
-        struct Page {
+        struct Answer {
             #[serde(default, deserialize_with = "lenient::or_default")]
             push_message_list: Vec<Box<RawValue>>,
             #[serde(default, deserialize_with = "lenient::flag")]
@@ -75,7 +75,7 @@ impl ShopeeClient {
             last_message_id: Option<i64>,
         }
         let body = self.call(GET_LOST, None, Ask::Get(&[])).await?;
-        let page: Page = response(&body)?;
+        let page: Answer = response(&body)?;
         let last_message_id = page.last_message_id.filter(|_| !page.push_message_list.is_empty());
         if last_message_id.is_none() && !page.push_message_list.is_empty() {
             return Err(ClientError::malformed("lost pushes without last_message_id", &body));

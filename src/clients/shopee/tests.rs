@@ -147,10 +147,17 @@ async fn income_comes_in_one_call() {
 
 #[tokio::test]
 async fn income_is_asked_order_by_order_where_the_batch_is_refused() {
-    for refusal in [(405, None, String::new()), failure(200, "error_param", "wrong method")] {
-        let stub = Stub::start(move |seen| match seen.path.ends_with("_batch") {
-            true => refusal.clone(),
-            false => envelope(&escrow(&seen.query["order_sn"])),
+    for refusal in [
+        (405, None, String::new()),
+        failure(200, "error_param", "wrong method"),
+        ok("{\"error\": \"\", \"response\": {\"list\": []}}"),
+    ] {
+        let stub = Stub::start(move |seen| {
+            if seen.path.ends_with("_batch") {
+                refusal.clone()
+            } else {
+                envelope(&escrow(&seen.query["order_sn"]))
+            }
         })
         .await;
         let client = client(&stub.url);
@@ -253,6 +260,20 @@ async fn push_settings_are_read() {
     let config = client(&stub.url).push_config().await.unwrap();
     assert!(config.is_suspended() && config.blocked_shop_ids.is_empty());
     assert_eq!(config.push_config_on_list, [3, 4]);
+}
+
+#[test]
+fn calls_can_be_spawned() {
+    fn spawnable<T: Send>(_: &T) {}
+    let (client, shop) = (client(&Url::parse("http://127.0.0.1:1/").unwrap()), shop());
+    spawnable(&client.order_detail(&shop, &["A"]));
+    spawnable(&client.escrow_batch(&shop, &["A"]));
+    spawnable(&client.lost_pushes());
+    spawnable(&async move {
+        let order_sns = ["A".to_owned()];
+        let order_sns: Vec<&str> = order_sns.iter().map(String::as_str).collect();
+        client.order_detail(&shop, &order_sns).await
+    });
 }
 
 #[test]

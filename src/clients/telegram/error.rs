@@ -95,8 +95,11 @@ pub(super) struct Refusal<'a> {
     pub(super) migrate_to: Option<i64>,
 }
 
+/// Makes an error of Telegram's words.
+type Meaning = fn(&str) -> TelegramError;
+
 /// Parts of descriptions, lower case, with what they mean; the first that fits counts.
-const TEXTS: &[(&str, fn(&str) -> TelegramError)] = &[
+const TEXTS: &[(&str, Meaning)] = &[
     ("sent message was immediately deleted", |text| TelegramError::Sent { message: text.to_owned() }),
     ("internal server error", |text| TelegramError::Unknown { message: text.to_owned() }),
     ("message is not modified", |_| TelegramError::NotModified),

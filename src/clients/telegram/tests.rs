@@ -75,8 +75,8 @@ async fn waits_and_moves_are_read_from_the_parameters() {
     );
     let wait = (429, Some(3), "slow down".to_owned());
     assert_eq!(sending(wait).await, Err(TelegramError::RetryAfter(Duration::from_secs(3))));
-    let moved = json!({"ok": false, "description": "", "parameters": {"migrate_to_chat_id": -100_9}});
-    assert_eq!(sending((400, None, moved.to_string())).await, Err(TelegramError::Migrated(-100_9)));
+    let moved = json!({"ok": false, "description": "", "parameters": {"migrate_to_chat_id": -1_009}});
+    assert_eq!(sending((400, None, moved.to_string())).await, Err(TelegramError::Migrated(-1_009)));
     let empty = json!({"ok": false, "description": "Bad Request: TOPIC_CLOSED", "parameters": {}});
     assert_eq!(sending((400, None, empty.to_string())).await, Err(TelegramError::TopicClosed));
 }
@@ -118,6 +118,16 @@ async fn rights_and_chats_are_read_from_few_fields() {
     assert_eq!(client.chat_info(-1).await.unwrap(), ChatInfo { title: "Shop".into(), is_forum: true });
     assert!(client.can_manage_topics(-1).await.unwrap());
     assert_eq!(stub.seen().last().unwrap().json(), json!({"chat_id": -1, "user_id": 7}));
+}
+
+#[tokio::test]
+async fn calls_can_be_spawned() {
+    fn spawnable<T: Send>(_: &T) {}
+    let stub = Stub::start(|_| refusal(401, "Unauthorized")).await;
+    let client = client(&stub);
+    spawnable(&client.send(1, None, "x", true));
+    spawnable(&client.edit(1, 1, "x"));
+    spawnable(&client.can_manage_topics(1));
 }
 
 #[tokio::test]
