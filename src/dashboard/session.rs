@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use subtle::ConstantTimeEq;
 
+use crate::admin::AdminSettings;
 use crate::admin::AdminState;
 use crate::admin::auth::{self, Access};
-use crate::admin::AdminSettings;
 
 const NAME: &str = "pushbox_session";
 
