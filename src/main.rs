@@ -1,1 +1,5 @@
-fn main() {}
+//! Parses and calls; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    pushbox::cli::run()
+}

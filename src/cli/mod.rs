@@ -1,1 +1,198 @@
-//! placeholder of the skeleton
+//! The commands, one file each. Reads arguments, says what happened, decides the exit code; the work is
+//! done by what is below.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+
+mod demo;
+mod keygen;
+mod migrate;
+mod openapi;
+mod send;
+mod serve;
+mod shutdown;
+mod simulate;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, Faults, Inputs, Loaded, Roles};
+
+/// Receives signed Shopee pushes exactly once and acts on them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pushbox",
+    version,
+    long_about = "pushbox receives signed Shopee pushes, stores each exactly once in Postgres, answers 200 only \
+                  after the commit, and then fetches the full order with its income, keeps a Google Sheet up to \
+                  date and announces it on Telegram.",
+    after_long_help = "\
+Start here:
+  pushbox demo                 see it work, without any account
+  pushbox keygen               print ADMIN_TOKEN and ENCRYPTION_KEY
+  pushbox serve                run it
+
+Settings come from the environment, from `.env` in the working directory, and from `pushbox.toml`;
+the environment wins. `.env.example` and README list them all. A secret can be kept in a file:
+NAME_FILE=path.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    /// `pushbox.toml` to read [else: `PUSHBOX_CONFIG`, else the one in the working directory]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    Serve(serve::Arguments),
+    Migrate(migrate::Arguments),
+    Simulate(simulate::Arguments),
+    Send(send::Arguments),
+    Openapi(openapi::Arguments),
+    Keygen(keygen::Arguments),
+}
+
+/// How much goes wrong in a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FaultLevel {
+    /// Nothing goes wrong
+    None,
+    /// What a usual day brings: some 429 and 500 answers, duplicates, disorder, lost pushes
+    Realistic,
+    /// Much more of it, with outages and answers that never come
+    Harsh,
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+enum Failure {
+    /// The arguments or settings are wrong: exit code 2.
+    Usage(String),
+    /// The work failed: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Usage(faults.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) => f.write_str(text),
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+/// What a command answers.
+type Outcome = Result<(), Failure>;
+
+/// Runs the command that the process was started with.
+#[expect(clippy::print_stderr, reason = "a command that failed says so to the person who typed it")]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help and version are answers, too; clap knows where each goes. A closed pipe is no failure.
+            let _ = answer.print();
+            return ExitCode::from(u8::from(answer.use_stderr()) * 2);
+        }
+    };
+    // More than one library brings a provider; the choice is made once, before the first connection. It
+    // fails only if it was made before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("pushbox: {failure}");
+            ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments, config),
+        Command::Migrate(arguments) => migrate::run(&arguments, config),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments, config),
+        Command::Openapi(arguments) => openapi::run(&arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+    }
+}
+
+/// The settings that a process of these roles needs.
+fn load(config: Option<&Path>, roles: &Roles) -> Result<Loaded, Faults> {
+    Config::load(&Inputs::from_process(config)?, roles)
+}
+
+/// Runs a command's work on the runtime that the whole process shares.
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| anyhow::Error::new(error).context("starting the runtime"))?
+        .block_on(work)
+}
+
+/// What a command answers whose module is not connected yet.
+fn not_wired(call: &str) -> Failure {
+    Failure::Failed(anyhow::anyhow!("{call} is not connected to this command yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} has no summary");
+            let text = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 98),
+                "{name}: too wide for clap's 100 columns"
+            );
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains(&format!("pushbox {name}")), "{name} shows no example");
+            for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+                assert!(argument.get_help().is_some(), "{name} {} has no help", argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_usage_and_failed_work_differ() {
+        assert!(matches!(Failure::from(anyhow::anyhow!("x")), Failure::Failed(_)));
+        assert!(Cli::try_parse_from(["pushbox", "serve", "--roles", "wroker"]).is_err());
+        assert!(Cli::try_parse_from(["pushbox", "demo", "--faults", "harsh", "--config", "x.toml"]).is_ok());
+    }
+}

@@ -1,7 +1,25 @@
 //! Settings: from the environment, `.env` and `pushbox.toml`, checked as a whole.
 //!
 //! This module only says what is set; it builds nothing. Every fault is reported at once, each with the
-//! name of the setting and the remedy.
+//! name of the setting and the remedy; secrets appear in no fault, note or `Debug` output.
+//!
+//! [`settings`] declares each setting once; everything that knows a setting's name, default or meaning
+//! (loading, `.env.example`, the table of README) reads that declaration. [`Config::load`] is pure on its
+//! [`Inputs`], apart from reading the files that they name; [`Inputs::from_process`] is the one place that
+//! looks at the process.
+
+mod document;
+mod fault;
+mod inputs;
+mod load;
+mod lookup;
+mod parse;
+mod roles;
+mod server;
+pub mod settings;
+mod shopee;
+mod sinks;
+mod toml_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +30,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::route::Routes;
+
+pub use self::document::{env_example, settings_table};
+pub use self::fault::{Fault, Faults};
+pub use self::inputs::Inputs;
+pub use self::load::Loaded;
+pub use self::roles::{Role, Roles};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]

@@ -98,6 +98,17 @@ impl std::fmt::Debug for ManagedPostgres {
     }
 }
 
+impl Drop for ManagedPostgres {
+    fn drop(&mut self) {
+        // A running server has a supervisor that stops it and clears up. After a crash there is none.
+        if self.server.get_mut().is_none()
+            && let Err(error) = self.home.remove_if_ephemeral()
+        {
+            tracing::warn!(%error, "a temporary cluster could not be removed");
+        }
+    }
+}
+
 impl ManagedPostgres {
     /// Starts the cluster of `options.data_dir`, making it first where there is none.
     ///
@@ -135,7 +146,10 @@ impl ManagedPostgres {
     ) -> Result<Binaries, PostgresError> {
         let account = &home.account;
         if let Some(directory) = &options.binaries {
-            return Binaries::given(directory, account, major).await;
+            // Our commands run in the root directory.
+            let directory = std::path::absolute(directory)
+                .map_err(PostgresError::io(format!("find the real path of {}", directory.display())))?;
+            return Binaries::given(&directory, account, major).await;
         }
         let downloads = home.path.join("binaries");
         let mut candidates = if options.search { binaries::installed(account).await } else { Vec::new() };
@@ -204,6 +218,19 @@ impl ManagedPostgres {
         let (server, _) = self.run(Some(self.port)).await?;
         *slot = Some(server);
         Ok(())
+    }
+
+    /// Starts the server again if it ended by itself, for example because the system ran out of memory, and says
+    /// whether it did. A server that was stopped on purpose stays stopped.
+    pub async fn revive(&self) -> Result<bool, PostgresError> {
+        let mut slot = self.server.lock().await;
+        if !slot.as_mut().is_some_and(Server::ended) {
+            return Ok(false);
+        }
+        tracing::error!(log = %self.home.log().display(), "the managed Postgres ended by itself: starting it again");
+        let (server, _) = self.run(Some(self.port)).await?;
+        *slot = Some(server);
+        Ok(true)
     }
 
     /// Starts the server on `port`, or on a free one. Between finding a port and binding it somebody else may take

@@ -23,7 +23,8 @@ use super::home::Home;
 /// `$1` the log, `$2` what to remove at the end (may be empty), then the server with its arguments.
 ///
 /// It prints the server's process id and ends with the server. A second shell waits for the end of the pipe; it
-/// uses only what is built in, so that killing it leaves nothing behind.
+/// uses only what is built in, so that killing it leaves nothing behind. When it could be killed, the pipe was still
+/// open: the server crashed, and what it left is for us to start again.
 const SUPERVISOR: &str = r#"
 trap '' HUP INT TERM
 log=$1 remove=$2
@@ -39,7 +40,8 @@ exec 3<&-
 wait "$server"
 status=$?
 kill -KILL "$watcher" 2>/dev/null
-if [ -n "$remove" ]; then
+wait "$watcher"
+if [ "$?" -ne 137 ] && [ -n "$remove" ]; then
     rm -rf -- "$remove"
     rmdir -- "${remove%/*}" 2>/dev/null
 fi
@@ -158,6 +160,11 @@ impl Server {
             )))
         })?;
         Ok(Self { pid, supervisor, pipe })
+    }
+
+    /// Whether the server is no more, and its supervisor with it.
+    pub(super) fn ended(&mut self) -> bool {
+        matches!(self.supervisor.try_wait(), Ok(Some(_)))
     }
 
     /// Lets the supervisor stop the server and waits for both; forces it when that takes too long.

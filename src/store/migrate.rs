@@ -42,8 +42,11 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Vec<String>, Migra
     // The lock ends with the transaction of the session, so it also works behind a transaction pooler.
     let mut lock = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pushbox.migrate'))").execute(&mut *lock).await?;
+    // With its schema: unqualified, a user named `pushbox` would find it in `public` at the first run and look for
+    // it in the schema of the same name at the second.
+    sqlx::query("CREATE SCHEMA IF NOT EXISTS pushbox").execute(&mut *lock).await?;
     let mut runner: Runner = embedded::migrations::runner();
-    runner.set_migration_table_name("pushbox_schema_history");
+    runner.set_migration_table_name("pushbox.pushbox_schema_history");
     let report = runner.run_async(&mut Driver(&mut lock)).await?;
     lock.commit().await?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())

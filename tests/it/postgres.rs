@@ -60,6 +60,23 @@ async fn a_killed_server_recovers_what_was_committed() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_by_itself_is_revived() {
+    let directory = directory();
+    let cluster = ManagedPostgres::start(PostgresOptions::new(directory.path())).await.unwrap();
+    execute(&cluster, "CREATE TABLE kept AS SELECT 'yes' AS answer").await;
+    assert!(!cluster.revive().await.unwrap(), "it runs");
+
+    let pid = cluster.pid().await.unwrap();
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+    let revived = async { while !cluster.revive().await.unwrap() {} };
+    tokio::time::timeout(Duration::from_mins(1), revived).await.expect("its end is noticed");
+    assert_eq!(query(&cluster, "SELECT answer FROM kept").await, "yes");
+
+    cluster.kill().await.unwrap();
+    assert!(!cluster.revive().await.unwrap(), "this end was asked for");
+}
+
+#[tokio::test]
 async fn commits_are_durable_and_only_loopback_is_listened_on() {
     let cluster = cluster().await;
     for (setting, value) in [
@@ -107,6 +124,21 @@ async fn an_ephemeral_cluster_leaves_nothing() {
     let cluster = ManagedPostgres::start(PostgresOptions::ephemeral(&data_dir)).await.unwrap();
     assert!(cluster.directory().starts_with(&data_dir));
     cluster.stop().await.unwrap();
+    assert!(!data_dir.exists());
+}
+
+#[tokio::test]
+async fn an_ephemeral_cluster_survives_a_crash_but_not_its_owner() {
+    let directory = directory();
+    let data_dir = directory.path().join("data");
+    let cluster = ManagedPostgres::start(PostgresOptions::ephemeral(&data_dir)).await.unwrap();
+    execute(&cluster, "CREATE TABLE kept AS SELECT 'yes' AS answer").await;
+    cluster.kill().await.unwrap();
+    cluster.restart().await.unwrap();
+    assert_eq!(query(&cluster, "SELECT answer FROM kept").await, "yes");
+    cluster.stop_immediate().await.unwrap();
+    assert!(data_dir.exists());
+    drop(cluster);
     assert!(!data_dir.exists());
 }
 

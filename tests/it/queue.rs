@@ -14,7 +14,8 @@ use pushbox::domain::order::OrderRef;
 use pushbox::queue::claim::{ClaimRequest, ClaimedRow, claim};
 use pushbox::queue::settle::{Claim, Done, Returned, Verdict, complete, extend, give_back, reap};
 use pushbox::queue::{
-    Accepted, Batch, BatchHandler, Intake, NewJob, Outcome, QueueSpec, Runtime, Waker, control, enqueue, intake,
+    Accepted, Batch, BatchHandler, Intake, NewJob, Outcome, QueueSpec, Runtime, Waker, control, enqueue,
+    intake,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -70,9 +71,7 @@ async fn count(pool: &PgPool, sql: &'static str) -> i64 {
 }
 
 fn names(rows: &[ClaimedRow]) -> Vec<String> {
-    rows.iter()
-        .map(|row| serde_json::from_str::<Probe>(row.payload.0.get()).expect("a probe").name)
-        .collect()
+    rows.iter().map(|row| serde_json::from_str::<Probe>(row.payload.0.get()).expect("a probe").name).collect()
 }
 
 #[tokio::test]
@@ -182,8 +181,10 @@ async fn a_job_is_dead_after_its_last_attempt_and_can_be_retried() {
         assert_eq!(state, if attempt == 3 { "dead" } else { "ready" });
     }
     assert!(take(&db.pool).await.1.is_empty());
-    let (id, errors): (i64, serde_json::Value) =
-        sqlx::query_as("SELECT id, errors FROM pushbox.jobs").fetch_one(&db.pool).await.expect("the dead job");
+    let (id, errors): (i64, serde_json::Value) = sqlx::query_as("SELECT id, errors FROM pushbox.jobs")
+        .fetch_one(&db.pool)
+        .await
+        .expect("the dead job");
     let texts: Vec<_> = errors.as_array().expect("a list").iter().map(|one| one["error"].clone()).collect();
     assert_eq!(texts, ["failure 1", "failure 2", "failure 3"]);
     assert!(control::retry_dead(&mut connection, id).await.expect("retry"));
@@ -244,7 +245,8 @@ async fn a_job_that_keeps_killing_its_worker_is_poison_and_a_bystander_is_not() 
     let mut connection = db.pool.acquire().await.expect("connection");
     for _ in 0..8 {
         let (claim_id, rows) = take(&db.pool).await;
-        for row in rows.iter().filter(|row| names(std::slice::from_ref(row)) == ["killer"] && row.crashes > 0) {
+        for row in rows.iter().filter(|row| names(std::slice::from_ref(row)) == ["killer"] && row.crashes > 0)
+        {
             let claim = Claim { job_id: row.id, claim_id };
             pushbox::queue::settle::begin_suspect(&mut connection, claim).await.expect("begin");
         }
@@ -330,7 +332,8 @@ fn event(key: &str) -> NewEvent {
 fn order_push(key: &str, not_before: i64) -> Intake {
     let event = event(key);
     let order = OrderRef { platform: "shopee".into(), shop_id: "1".into(), order_sn: "SN".into() };
-    let payload = EnrichOrder { order: order.clone(), not_before: chrono::DateTime::from_timestamp(not_before, 0) };
+    let payload =
+        EnrichOrder { order: order.clone(), not_before: chrono::DateTime::from_timestamp(not_before, 0) };
     let job = NewJob::new(&payload, 5).key(order.to_string()).batch_key("shopee:1").events(vec![event.id]);
     Intake { event, jobs: vec![job] }
 }
@@ -352,10 +355,16 @@ async fn a_push_its_retries_and_its_twins_in_one_call_become_one_event() {
     let again = intake::accept(&mut connection, &[order_push("a", 10)]).await.expect("accept");
     assert_eq!(again, [Accepted::Redelivery(pushes[0].event.id)]);
     assert_eq!(count(&db.pool, "SELECT count(*) FROM pushbox.events").await, 2);
-    assert_eq!(count(&db.pool, "SELECT redeliveries::bigint FROM pushbox.event_keys WHERE key = 'a'").await, 2);
+    assert_eq!(
+        count(&db.pool, "SELECT redeliveries::bigint FROM pushbox.event_keys WHERE key = 'a'").await,
+        2
+    );
     // Both events ask for the same order: one job, which knows both and the newer change.
     let (payload, merged): (serde_json::Value, Vec<Uuid>) =
-        sqlx::query_as("SELECT payload, merged_events FROM pushbox.jobs").fetch_one(&db.pool).await.expect("one job");
+        sqlx::query_as("SELECT payload, merged_events FROM pushbox.jobs")
+            .fetch_one(&db.pool)
+            .await
+            .expect("one job");
     assert_eq!(payload["not_before"], 20);
     assert_eq!(merged.len(), 1);
 }
@@ -436,7 +445,9 @@ async fn until(pool: &PgPool, sql: &'static str) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reached).await.unwrap_or_else(|_| panic!("never zero: {sql}"));
+    tokio::time::timeout(Duration::from_secs(20), reached)
+        .await
+        .unwrap_or_else(|_| panic!("never zero: {sql}"));
 }
 
 #[tokio::test]
@@ -467,7 +478,8 @@ async fn the_runtime_settles_every_kind_of_ending_and_isolates_the_one_to_blame(
     .fetch_all(&db.pool)
     .await
     .expect("dead jobs");
-    let ends: Vec<String> = ends.into_iter().map(|(name, attempt, error)| format!("{name} {attempt} {error}")).collect();
+    let ends: Vec<String> =
+        ends.into_iter().map(|(name, attempt, error)| format!("{name} {attempt} {error}")).collect();
     assert_eq!(
         ends,
         [
@@ -478,7 +490,11 @@ async fn the_runtime_settles_every_kind_of_ending_and_isolates_the_one_to_blame(
             "unheard_of 1 this queue has no handler for the kind \"unheard_of\"",
         ]
     );
-    assert_eq!(count(&db.pool, "SELECT sum(attempt) FROM pushbox.job_history").await, 2, "nobody else was charged");
+    assert_eq!(
+        count(&db.pool, "SELECT sum(attempt) FROM pushbox.job_history").await,
+        2,
+        "nobody else was charged"
+    );
     assert_eq!(handler.0.lock().expect("recorder")[0].len(), 5, "one batch of all that could be read");
 }
 
@@ -495,5 +511,8 @@ async fn a_stop_gives_back_what_runs_and_what_waits_without_charging() {
     until(&db.pool, "SELECT (count(*) < 2)::int::bigint FROM pushbox.jobs WHERE state = 'running'").await;
     stop.cancel();
     running.await.expect("runtime");
-    assert_eq!(count(&db.pool, "SELECT count(*) FROM pushbox.jobs WHERE state = 'ready' AND attempt = 0").await, 3);
+    assert_eq!(
+        count(&db.pool, "SELECT count(*) FROM pushbox.jobs WHERE state = 'ready' AND attempt = 0").await,
+        3
+    );
 }

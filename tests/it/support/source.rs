@@ -220,7 +220,7 @@ fn what_is_not_code_is_blanked() {
         ("a // crate::x\nb", "a            \nb"),
         ("a /* x /* y */ z */ b", "a                   b"),
         (r#"f("crate::x \" y", 'x', '\'')"#, "f(               ,    ,     )"),
-        ("let s = r#\"a \" b\"#;", "let s =            ;"),
+        ("let s = r#\"a \" b\"#;", "let s =           ;"),
         ("let s = br\"x\";", "let s = b    ;"),
         ("fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)"),
         ("\"é\" + for", "     + for"),

@@ -1,0 +1,41 @@
+//! `pushbox keygen`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::cli::Outcome;
+
+/// Print a fresh `ADMIN_TOKEN` and `ENCRYPTION_KEY`
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Each is 32 random bytes in base64, as a line of `.env`. Keep ENCRYPTION_KEY safe: tokens sealed
+with it cannot be read without it.
+
+Example:
+  pushbox keygen >> .env")]
+pub(super) struct Arguments {}
+
+#[expect(clippy::print_stdout, clippy::unnecessary_wraps, reason = "a command prints and has an outcome")]
+pub(super) fn run(_: &Arguments) -> Outcome {
+    println!("ADMIN_TOKEN={}\nENCRYPTION_KEY={}", key(), key());
+    Ok(())
+}
+
+/// 32 bytes of the thread's generator, which is cryptographic and seeded by the system, in base64.
+fn key() -> String {
+    STANDARD.encode(rand::random::<[u8; 32]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Inputs, Roles};
+
+    #[test]
+    fn what_is_printed_is_accepted() {
+        let environment = [("ADMIN_TOKEN".to_owned(), key()), ("ENCRYPTION_KEY".to_owned(), key())].into();
+        let loaded = Config::load(&Inputs { environment, toml: None }, &Roles::none()).expect("no faults");
+        assert_eq!(loaded.notes, Vec::<String>::new());
+        assert_ne!(key(), key());
+    }
+}

@@ -1,0 +1,227 @@
+//! The declarations: each setting once, with its name, default and meaning.
+//!
+//! Add a setting here, read it in `load.rs` or the file of its section, and run
+//! `UPDATE=1 cargo test --test it generated` to write `.env.example` and the table of README again.
+
+/// What a setting belongs to; the order is that of the generated texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Receiving from Shopee and calling its API.
+    Shopee,
+    /// Which events and orders get what.
+    Orders,
+    /// Notifications.
+    Telegram,
+    /// The spreadsheet.
+    Sheets,
+    /// Where the data is.
+    Database,
+    /// The listeners and what protects them.
+    Listeners,
+    /// Jobs, retries, scheduled tasks.
+    Work,
+    /// Logging.
+    Logging,
+}
+
+impl Section {
+    /// Every section, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Shopee,
+        Self::Orders,
+        Self::Telegram,
+        Self::Sheets,
+        Self::Database,
+        Self::Listeners,
+        Self::Work,
+        Self::Logging,
+    ];
+
+    /// The heading in generated texts.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Shopee => "Shopee",
+            Self::Orders => "Events and orders",
+            Self::Telegram => "Telegram (optional)",
+            Self::Sheets => "Google Sheets (optional)",
+            Self::Database => "Database",
+            Self::Listeners => "Listeners and keys",
+            Self::Work => "Jobs and schedules",
+            Self::Logging => "Logging",
+        }
+    }
+}
+
+/// A setting as it is declared.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The name in the environment; in `pushbox.toml` the same in lower case.
+    pub name: &'static str,
+    /// Names that others use for it; read when the name itself is not set.
+    pub aliases: &'static [&'static str],
+    /// What it belongs to.
+    pub section: Section,
+    /// The value when nothing is set; none: off, or required by a role.
+    pub default: Option<&'static str>,
+    /// A value to show; not a value that works.
+    pub example: Option<&'static str>,
+    /// Whether the value must not be seen. A secret may be given as a file.
+    pub secret: bool,
+    /// What it means; one paragraph, Markdown.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    const fn new(name: &'static str, section: Section, doc: &'static str) -> Self {
+        Self { name, aliases: &[], section, default: None, example: None, secret: false, doc }
+    }
+
+    const fn default(self, value: &'static str) -> Self {
+        Self { default: Some(value), ..self }
+    }
+
+    const fn example(self, value: &'static str) -> Self {
+        Self { example: Some(value), ..self }
+    }
+
+    const fn alias(self, names: &'static [&'static str]) -> Self {
+        Self { aliases: names, ..self }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// The key in `pushbox.toml`.
+    pub fn key(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+}
+
+macro_rules! settings {
+    ($($section:ident { $($name:ident: $doc:literal $(.$method:ident($($argument:expr),*))*;)+ })+) => {
+        $($(
+            #[doc = $doc]
+            pub static $name: Setting =
+                Setting::new(stringify!($name), Section::$section, $doc)$(.$method($($argument),*))*;
+        )+)+
+
+        /// Every setting, by section.
+        pub static ALL: &[&Setting] = &[$($(&$name,)+)+];
+    };
+}
+
+settings! {
+    Shopee {
+        PARTNER_ID: "Partner id of your app. Needed by workers and the scheduler." .example("2000001");
+        PARTNER_KEY: "API partner key of your app; signs API calls. Needed by workers and the scheduler."
+            .secret().example("shpk...");
+        WEBHOOK_PARTNER_KEY: "Live Push Partner Key from Push Mechanism > Set Push; another secret than the API key. During a rotation list both, separated by a comma. Needed by the receiver."
+            .secret().example("64 hexadecimal characters");
+        CALLBACK_URL: "The callback URL byte for byte as saved in the console. Needed by the receiver."
+            .example("https://hooks.example.com/webhook/shopee");
+        SHOPEE_SIGNATURE: "What a push's signature covers: `url_body` (what Shopee does), `body`, or both as a list."
+            .default("url_body");
+        SHOP_ID: "First shop. Imported into the database once; the database is the truth afterwards."
+            .example("10000001");
+        ACCESS_TOKEN: "Access token of that shop." .secret();
+        REFRESH_TOKEN: "Refresh token of that shop. Without it pushbox can call Shopee for four hours at most."
+            .secret();
+        SHOPEE_API_URL: "Host of the Shopee API."
+            .default("https://partner.shopeemobile.com").alias(&["HOST_API"]);
+    }
+    Orders {
+        ORDER_EVENT_CODES: "Push codes whose order is fetched in full, with its income; every other code is only announced. `none`: all are only announced."
+            .default("3,4");
+        SHEET_IGNORE_STATUSES: "Order statuses that get no sheet row of their own; a row that exists is always updated. `none`: every order gets a row."
+            .default("UNPAID");
+        DISPLAY_TIMEZONE: "Time zone of times in the sheet and in messages." .default("Asia/Singapore");
+    }
+    Telegram {
+        TELEGRAM_BOT_TOKEN: "Token of the bot, from `@BotFather`." .secret().example("123456789:AA...");
+        TELEGRAM_CHAT_ID: "Chat that hears of every event; a supergroup's id begins with -100. More chats, with filters: `[[chats]]` in `pushbox.toml`."
+            .example("-1001234567890");
+        TELEGRAM_API_URL: "Host of the Bot API." .default("https://api.telegram.org");
+        TELEGRAM_CHAT_PER_SECOND: "Messages, edits and new topics per chat and second." .default("1");
+        TELEGRAM_CHAT_PER_MINUTE: "The same per minute; Telegram allows a group about 20." .default("18");
+    }
+    Sheets {
+        GOOGLE_CREDENTIALS_JSON: "Key of the service account: the path of the JSON file, or the JSON itself. Its own `token_uri` is honoured."
+            .secret().example("/run/secrets/google.json");
+        SPREADSHEET_ID: "Spreadsheet that holds every order, as id or as the address in the browser. More, with filters: `[[spreadsheets]]` in `pushbox.toml`."
+            .example("1AbC...");
+        GOOGLE_SHEETS_URL: "Host of the Sheets API, when it is not Google's own." .example("http://127.0.0.1:8090/");
+    }
+    Database {
+        DATABASE_URL: "Postgres. Not set: a private Postgres under `DATA_DIR` that pushbox runs itself."
+            .secret().example("postgres://pushbox:password@localhost:5432/pushbox");
+        DATA_DIR: "Directory of the private Postgres." .default(".pushbox");
+        DATABASE_MAX_CONNECTIONS: "Database connections of one process." .default("16");
+    }
+    Listeners {
+        LISTEN: "Public listener: webhooks and health only." .default("0.0.0.0:8000");
+        ADMIN_LISTEN: "Admin listener: API, documentation, metrics, health." .default("127.0.0.1:9000");
+        ADMIN_TOKEN: "Bearer token that may read and change. Needed, or `ADMIN_READ_TOKEN`, when `ADMIN_LISTEN` is not loopback. `pushbox keygen` prints one."
+            .secret();
+        ADMIN_READ_TOKEN: "Bearer token that may only read." .secret();
+        ENCRYPTION_KEY: "Seals shop tokens at rest: 32 bytes, base64. `pushbox keygen` prints one." .secret();
+        BODY_LIMIT: "Longest body of a push, in bytes or as `KiB` or `MiB`; more gets 413." .default("1MiB");
+        COMMIT_DEADLINE: "After this without a commit a push is answered 503 and Shopee sends it again. Shopee waits three seconds."
+            .default("2s");
+    }
+    Work {
+        WORKER_CONCURRENCY: "Batches that run at once, per queue and process." .default("8");
+        MAX_ATTEMPTS: "After so many failures a job is dead." .default("20");
+        RETRY_BASE: "First wait after a failure; doubles each time." .default("5s");
+        RETRY_MAX: "Longest wait after a failure." .default("30m");
+        LEASE: "A worker that is silent for so long has lost its jobs to the others." .default("15s");
+        POLL_INTERVAL: "How often to look for work when nothing wakes the worker." .default("1s");
+        SHUTDOWN_TIMEOUT: "How long running jobs may take to finish at a stop." .default("20s");
+        LOST_PUSH_INTERVAL: "How often to fetch pushes that Shopee could not deliver. Shopee keeps them for three days."
+            .default("15m");
+        EVENT_RETENTION_DAYS: "Events and finished jobs are kept for so many days." .default("90");
+    }
+    Logging {
+        LOG_LEVEL: "What is logged: a level, or a list such as `info,pushbox=debug`." .default("info");
+        LOG_FORMAT: "`pretty` for people, `json` for machines." .default("pretty");
+    }
+}
+
+/// The setting with this name or alias.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    ALL.iter().copied().find(|setting| setting.name == name || setting.aliases.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_aliases_are_unique() {
+        let names: Vec<_> =
+            ALL.iter().flat_map(|one| [one.name].into_iter().chain(one.aliases.iter().copied())).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn no_name_reads_as_the_file_or_variable_of_another() {
+        for setting in ALL {
+            for suffix in ["_FILE", "_ENV"] {
+                assert!(find(&format!("{}{suffix}", setting.name)).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn no_secret_has_a_default() {
+        assert!(ALL.iter().all(|setting| !setting.secret || setting.default.is_none()));
+    }
+
+    #[test]
+    fn settings_are_found_by_alias() {
+        assert_eq!(find("HOST_API"), Some(&SHOPEE_API_URL));
+        assert_eq!(find("host_api"), None);
+    }
+}

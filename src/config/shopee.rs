@@ -1,0 +1,144 @@
+//! Reads the settings of Shopee and of its shops.
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::config::fault::Refusal;
+use crate::config::lookup::Lookup;
+use crate::config::roles::{Role, Roles};
+use crate::config::settings as set;
+use crate::config::{ShopImport, ShopeeSettings, ShopeeSignature, parse};
+
+/// Receiving from Shopee and calling its API.
+pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
+    let settings = ShopeeSettings {
+        partner_id: lookup.optional(&set::PARTNER_ID, |text| parse::number(text, 1, i64::MAX)),
+        partner_key: lookup.optional(&set::PARTNER_KEY, key),
+        push_keys: lookup.optional(&set::WEBHOOK_PARTNER_KEY, keys).unwrap_or_default(),
+        callback_url: lookup.optional(&set::CALLBACK_URL, parse::callback_url),
+        signatures: lookup.value(&set::SHOPEE_SIGNATURE, parse::signatures),
+        shops: shops(lookup),
+        api_url: api_url(lookup),
+    };
+    if roles.has(Role::Receiver) {
+        lookup.require(
+            &set::WEBHOOK_PARTNER_KEY,
+            "the receiver checks signatures with it",
+            "Copy the Live Push Partner Key from the console: Push Mechanism > Set Push.",
+        );
+        if settings.signatures.contains(&ShopeeSignature::UrlBody) {
+            lookup.require(
+                &set::CALLBACK_URL,
+                "it is part of what Shopee signs",
+                "Copy the callback URL from the console, byte for byte.",
+            );
+        }
+    }
+    let api = [&set::PARTNER_ID, &set::PARTNER_KEY];
+    if roles.has(Role::Worker) || roles.has(Role::Scheduler) || api.iter().any(|one| lookup.is_given(one)) {
+        for setting in api {
+            lookup.require(
+                setting,
+                "calls to Shopee's API are signed with it",
+                "Copy it from the app's page in the console.",
+            );
+        }
+    }
+    shopee_notes(lookup, &settings, roles);
+    settings
+}
+
+fn shopee_notes(lookup: &mut Lookup<'_>, settings: &ShopeeSettings, roles: &Roles) {
+    let api_key = settings.partner_key.as_ref().map(ExposeSecret::expose_secret);
+    let looks_wrong =
+        |key: &SecretString| Some(key.expose_secret()) == api_key || key.expose_secret().starts_with("shpk");
+    if settings.push_keys.iter().any(looks_wrong) {
+        lookup.note(
+            "WEBHOOK_PARTNER_KEY looks like the API key. Live pushes are signed with the Live Push Partner Key \
+             of the Push Mechanism page; with the wrong key every push is answered 401",
+        );
+    }
+    let path = settings
+        .callback_url
+        .as_deref()
+        .and_then(|url| Url::parse(url).ok())
+        .map(|url| url.path().to_owned());
+    if path.is_some_and(|path| !path.starts_with("/webhook/shopee")) {
+        lookup.note("CALLBACK_URL does not end in /webhook/shopee: your proxy must map its path to that one");
+    }
+    if roles.has(Role::Worker) && settings.shops.iter().any(|shop| shop.refresh_token.is_none()) {
+        lookup.note("a shop is given without refresh token: its access token ends within four hours");
+    }
+}
+
+fn api_url(lookup: &mut Lookup<'_>) -> Url {
+    let mut url = lookup.http_url(&set::SHOPEE_API_URL).unwrap_or_else(|| {
+        Url::parse(set::SHOPEE_API_URL.default.unwrap_or_default()).expect("the declared default is a URL")
+    });
+    // Other integrations keep the version in the host's setting; our paths begin with it.
+    if let Some(prefix) = url.path().trim_end_matches('/').strip_suffix("/api/v2").map(str::to_owned) {
+        url.set_path(&prefix);
+    }
+    url
+}
+
+fn key(text: &str) -> Result<SecretString, Refusal> {
+    if text.contains(char::is_whitespace) {
+        return Err(Refusal::new("has white space inside", "Copy the key again, in one piece."));
+    }
+    Ok(SecretString::from(text))
+}
+
+fn keys(text: &str) -> Result<Vec<SecretString>, Refusal> {
+    let keys: Vec<_> = parse::items(text).into_iter().map(key).collect::<Result<_, _>>()?;
+    if keys.is_empty() {
+        return Err(Refusal::new("holds no key", "Copy the Live Push Partner Key from the console."));
+    }
+    Ok(keys)
+}
+
+/// The shop of the environment, then those of the file; the environment wins for a shop that is in both.
+fn shops(lookup: &mut Lookup<'_>) -> Vec<ShopImport> {
+    let mut shops = Vec::new();
+    let shop_id = lookup.optional(&set::SHOP_ID, |text| parse::number(text, 1, i64::MAX));
+    let access_token = lookup.optional(&set::ACCESS_TOKEN, key);
+    let refresh_token = lookup.optional(&set::REFRESH_TOKEN, key);
+    let given =
+        [&set::SHOP_ID, &set::ACCESS_TOKEN, &set::REFRESH_TOKEN].iter().any(|one| lookup.is_given(one));
+    if given {
+        for setting in [&set::SHOP_ID, &set::ACCESS_TOKEN] {
+            lookup.require(
+                setting,
+                "a shop is imported with both",
+                "Set SHOP_ID and ACCESS_TOKEN, or neither.",
+            );
+        }
+    }
+    if let (Some(shop_id), Some(access_token)) = (shop_id, access_token) {
+        shops.push(ShopImport { shop_id, access_token, refresh_token });
+    }
+    let mut seen = BTreeSet::new();
+    for entry in std::mem::take(&mut lookup.file.shops) {
+        let id = lookup
+            .required(&entry, "shop_id")
+            .and_then(|found| lookup.parsed(found, |text| parse::number(text, 1, i64::MAX)));
+        let before = lookup.faults.len();
+        let mut token = |name: &str| {
+            let found = lookup.in_entry(&entry, name, true)?;
+            lookup.parsed(found, key)
+        };
+        let (access_token, refresh_token) = (token("access_token"), token("refresh_token"));
+        if access_token.is_none() && lookup.faults.len() == before {
+            lookup.missing(&entry, "access_token");
+        }
+        let (Some(shop_id), Some(access_token)) = (id, access_token) else { continue };
+        if !seen.insert(shop_id) {
+            lookup.twice(&entry);
+        } else if shops.iter().all(|shop| shop.shop_id != shop_id) {
+            shops.push(ShopImport { shop_id, access_token, refresh_token });
+        }
+    }
+    shops
+}

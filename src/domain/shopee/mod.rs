@@ -1,0 +1,7 @@
+//! Shopee's own rules: its push signature, its codes, and the idempotency key of each.
+
+pub mod codes;
+pub mod push;
+pub mod signature;
+
+pub use push::{ShopeeBody, read};

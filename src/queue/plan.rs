@@ -1,0 +1,108 @@
+//! Which jobs an event asks for, and which follow when its order is there. The one place that turns routes
+//! into jobs, so that a live push, a lost one and a found change go the same way.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::enqueue::NewJob;
+use crate::domain::event::NewEvent;
+use crate::domain::job::{EnrichOrder, NotifyEvent, UpsertSheetRow};
+use crate::domain::order::OrderRef;
+use crate::domain::route::Routes;
+
+/// Routes and the policy for new jobs.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Where events and orders go.
+    pub routes: Routes,
+    /// How often a job may fail.
+    pub max_attempts: i32,
+}
+
+/// An event that was announced as wanting a message.
+#[derive(Debug, Clone)]
+pub struct Announced {
+    /// The event.
+    pub id: Uuid,
+    /// Its source.
+    pub source: String,
+    /// Its account.
+    pub account: Option<String>,
+    /// Its code.
+    pub code: String,
+    /// When it reached us: messages go in this order.
+    pub received_at: DateTime<Utc>,
+}
+
+impl Plan {
+    /// The jobs that are stored together with an event: enrichment for a configured order code, else the
+    /// announcements. Codes that are not configured never lead to a call of the platform.
+    pub fn first_jobs(&self, event: &NewEvent, order: Option<&OrderRef>) -> Vec<NewJob> {
+        if let Some(order) = order.filter(|_| self.wants_order(&event.code)) {
+            let payload = EnrichOrder { order: order.clone(), not_before: event.occurred_at };
+            let job = NewJob::new(&payload, self.max_attempts)
+                .key(order.to_string())
+                .batch_key(format!("{}:{}", order.platform, order.shop_id))
+                .events(vec![event.id]);
+            return vec![job];
+        }
+        let announced = Announced {
+            id: event.id,
+            source: event.source.clone(),
+            account: event.account.clone(),
+            code: event.code.clone(),
+            received_at: event.received_at,
+        };
+        self.announcements(&announced, None)
+    }
+
+    /// Whether events of this code get the full way.
+    pub fn wants_order(&self, code: &str) -> bool {
+        code.parse().is_ok_and(|code| self.routes.order_event_codes.contains(&code))
+    }
+
+    /// One announcement per chat that wants the event.
+    pub fn announcements(&self, event: &Announced, order: Option<&OrderRef>) -> Vec<NewJob> {
+        let wanting = self
+            .routes
+            .chats
+            .iter()
+            .filter(|chat| chat.filter.accepts(&event.source, event.account.as_deref(), &event.code));
+        let mut chats: Vec<i64> = wanting.map(|chat| chat.chat_id).collect();
+        chats.sort_unstable();
+        chats.dedup();
+        chats
+            .into_iter()
+            .map(|chat_id| {
+                let payload = NotifyEvent { chat_id, event_id: event.id, order: order.cloned() };
+                NewJob::new(&payload, self.max_attempts)
+                    .key(format!("{chat_id}:{}", event.id))
+                    .batch_key(chat_id.to_string())
+                    .run_at(event.received_at)
+                    .events(vec![event.id])
+            })
+            .collect()
+    }
+
+    /// One upsert per spreadsheet that wants the order. `events` are those that led to it.
+    pub fn sheet_rows(&self, order: &OrderRef, events: &[Uuid]) -> Vec<NewJob> {
+        let wanting = self
+            .routes
+            .spreadsheets
+            .iter()
+            .filter(|sheet| sheet.filter.accepts_order(&order.platform, &order.shop_id));
+        let mut ids: Vec<&str> = wanting.map(|sheet| sheet.spreadsheet_id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter()
+            .map(|spreadsheet_id| {
+                let payload =
+                    UpsertSheetRow { spreadsheet_id: spreadsheet_id.to_owned(), order: order.clone() };
+                NewJob::new(&payload, self.max_attempts)
+                    .key(format!("{spreadsheet_id}:{order}"))
+                    .batch_key(spreadsheet_id)
+                    .events(events.to_vec())
+            })
+            .collect()
+    }
+}

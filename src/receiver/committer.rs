@@ -1,0 +1,156 @@
+//! Group commit: whatever is waiting is written by one statement while the previous commit is on its way to
+//! disk. There is no artificial delay: a lone push is written at once, a flood in large groups.
+
+use std::time::{Duration, Instant};
+
+use sqlx::PgPool;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::domain::event::Payload;
+use crate::observability::metrics;
+use crate::queue::{Accepted, Intake, Waker, intake};
+
+/// Pushes that may wait for a writer; more are answered 503 at once.
+const WAITING_AT_MOST: usize = 10_000;
+/// Pushes in one statement.
+const GROUP_AT_MOST: usize = 256;
+/// Writers: one writes while the other waits for its commit.
+const WRITERS: usize = 2;
+
+/// Why a push was not stored. The sender tries again; a late commit is absorbed by the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Too many pushes wait already, or we are stopping.
+    #[error("too many pushes are waiting to be stored")]
+    Full,
+    /// The deadline passed without an answer from the database.
+    #[error("the database did not commit in time")]
+    Late,
+    /// The database is away or refused.
+    #[error("the database refused")]
+    Refused,
+}
+
+struct Waiting {
+    intake: Intake,
+    answer: oneshot::Sender<Result<Accepted, CommitError>>,
+}
+
+/// Stores pushes. Cheap to clone; the writers end when the last clone is gone.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    waiting: mpsc::Sender<Waiting>,
+    deadline: Duration,
+}
+
+impl Committer {
+    /// Starts the writers. The join set ends when everything accepted is answered.
+    pub fn start(pool: &PgPool, waker: &Waker, deadline: Duration) -> (Self, JoinSet<()>) {
+        let (waiting, queue) = mpsc::channel(WAITING_AT_MOST);
+        let queue = std::sync::Arc::new(Mutex::new(queue));
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            let writer = Writer { pool: pool.clone(), waker: waker.clone(), queue: queue.clone() };
+            writers.spawn(writer.run());
+        }
+        (Self { waiting, deadline }, writers)
+    }
+
+    /// Returns once the push is durable, with its first jobs, or was known before.
+    ///
+    /// # Errors
+    /// When that cannot be had within the deadline.
+    pub async fn commit(&self, intake: Intake) -> Result<Accepted, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.try_send(Waiting { intake, answer }).map_err(|_| CommitError::Full)?;
+        match tokio::time::timeout(self.deadline, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(CommitError::Refused),
+            Err(_) => Err(CommitError::Late),
+        }
+    }
+}
+
+struct Writer {
+    pool: PgPool,
+    waker: Waker,
+    queue: std::sync::Arc<Mutex<mpsc::Receiver<Waiting>>>,
+}
+
+impl Writer {
+    async fn run(self) {
+        loop {
+            let mut group = Vec::new();
+            if self.queue.lock().await.recv_many(&mut group, GROUP_AT_MOST).await == 0 {
+                return;
+            }
+            // Whose request has ended needs no commit any more: its sender tries again.
+            group.retain(|waiting| !waiting.answer.is_closed());
+            let (intakes, answers): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|waiting| (waiting.intake, waiting.answer)).unzip();
+            let results = self.store(intakes).await;
+            for (answer, result) in answers.into_iter().zip(results) {
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    async fn store(&self, intakes: Vec<Intake>) -> Vec<Result<Accepted, CommitError>> {
+        match self.write(&intakes).await {
+            Ok(accepted) => return accepted.into_iter().map(Ok).collect(),
+            Err(error) if is_about_data(&error) => {
+                tracing::warn!(%error, pushes = intakes.len(), "a push could not be stored as it is; storing one by one");
+            }
+            Err(error) => {
+                tracing::warn!(%error, pushes = intakes.len(), "cannot store pushes; answering 503");
+                return intakes.iter().map(|_| Err(CommitError::Refused)).collect();
+            }
+        }
+        let mut results = Vec::with_capacity(intakes.len());
+        for intake in intakes {
+            results.push(self.store_alone(intake).await);
+        }
+        results
+    }
+
+    /// One bad row never fails its neighbours: it is stored as bytes when Postgres will not have it as JSON.
+    async fn store_alone(&self, mut intake: Intake) -> Result<Accepted, CommitError> {
+        let error = match self.write(std::slice::from_ref(&intake)).await {
+            Ok(accepted) => return Ok(accepted[0]),
+            Err(error) => error,
+        };
+        if !is_about_data(&error) {
+            return Err(CommitError::Refused);
+        }
+        if let Payload::Json(text) = intake.event.payload {
+            let parse_error = format!("Postgres refused it: {error}");
+            intake.event.payload = Payload::Raw { body: text.into_bytes(), parse_error };
+        }
+        self.write(std::slice::from_ref(&intake)).await.map(|accepted| accepted[0]).map_err(|error| {
+            tracing::error!(%error, key = intake.event.key, "a push could not be stored at all");
+            CommitError::Refused
+        })
+    }
+
+    /// The statement is its own transaction; it returns after its commit is on disk.
+    async fn write(&self, intakes: &[Intake]) -> Result<Vec<Accepted>, sqlx::Error> {
+        let begun = Instant::now();
+        let mut connection = self.pool.acquire().await?;
+        let accepted = intake::accept(&mut connection, intakes).await?;
+        metrics::pushes_committed(intakes.len(), begun.elapsed());
+        self.waker.wake();
+        Ok(accepted)
+    }
+}
+
+/// Data exceptions and violated constraints: a repetition of the same rows would meet them again.
+fn is_about_data(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(refusal) => {
+            refusal.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        }
+        sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}
