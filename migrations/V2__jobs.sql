@@ -129,16 +129,28 @@ DECLARE
     parent text;
     day    date;
     child  text;
+    time   text;
     made   integer := 0;
+    start_of_day text;
+    end_of_day   text;
 BEGIN
     -- One maker at a time: two that meet would both try to create the same table.
     PERFORM pg_advisory_xact_lock(hashtext('pushbox.ensure_partitions'));
     FOREACH parent IN ARRAY ARRAY['events', 'job_history'] LOOP
+        time := CASE parent WHEN 'events' THEN 'received_at' ELSE 'finished_at' END;
         FOR day IN SELECT first_day + i FROM generate_series(0, days - 1) AS i LOOP
             child := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
+            start_of_day := day::text || ' 00:00:00+00';
+            end_of_day := (day + 1)::text || ' 00:00:00+00';
             IF to_regclass('pushbox.' || child) IS NULL THEN
-                EXECUTE format('CREATE TABLE pushbox.%I PARTITION OF pushbox.%I FOR VALUES FROM (%L) TO (%L)',
-                    child, parent, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+                -- Rows that came before their partition wait in the default one; they move first, because
+                -- Postgres refuses a partition whose rows are elsewhere.
+                EXECUTE format('CREATE TABLE pushbox.%I (LIKE pushbox.%I INCLUDING ALL)', child, parent);
+                EXECUTE format('WITH early AS (DELETE FROM pushbox.%I WHERE %I >= %L AND %I < %L RETURNING *)
+                                INSERT INTO pushbox.%I SELECT * FROM early',
+                    parent || '_default', time, start_of_day, time, end_of_day, child);
+                EXECUTE format('ALTER TABLE pushbox.%I ATTACH PARTITION pushbox.%I FOR VALUES FROM (%L) TO (%L)',
+                    parent, child, start_of_day, end_of_day);
                 EXECUTE format('COMMENT ON TABLE pushbox.%I IS %L', child, 'The part of ' || parent || ' of ' || day || ' (UTC).');
                 made := made + 1;
             END IF;

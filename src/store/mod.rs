@@ -11,10 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
+pub mod destinations;
 pub mod event_reads;
 pub mod health;
 pub mod job_reads;
 mod migrate;
+pub mod order_reads;
 pub mod orders;
 pub mod schedules;
 pub mod shops;

@@ -1,1 +1,153 @@
-//! x
+//! Shops and their tokens. Tokens come and go sealed; this module never sees them plain.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// A shop as it stands in the database.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ShopRow {
+    /// The platform's shop id.
+    pub shop_id: String,
+    /// `active`, `reauthorize` or `disabled`.
+    pub state: String,
+    /// Why it is not active.
+    pub state_reason: Option<String>,
+    /// Sealed.
+    pub access_token: Option<String>,
+    /// Sealed.
+    pub refresh_token: Option<String>,
+    /// When the access token ends; none: unknown.
+    pub access_expires_at: Option<DateTime<Utc>>,
+}
+
+/// Adds a shop when it is not there yet; what is there is the truth. Returns whether it was added.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn import_shop(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+    access_token: &str,
+    refresh_token: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "INSERT INTO pushbox.shops (platform, shop_id, access_token, refresh_token)
+         VALUES ($1, $2, $3, $4) ON CONFLICT (platform, shop_id) DO NOTHING",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .bind(access_token)
+    .bind(refresh_token)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The shop, if it is known.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_shop(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+) -> Result<Option<ShopRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT shop_id, state, state_reason, access_token, refresh_token, access_expires_at
+         FROM pushbox.shops WHERE platform = $1 AND shop_id = $2",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .fetch_optional(connection)
+    .await
+}
+
+/// The shop, locked until the transaction ends, so that one process refreshes its tokens.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn lock_shop(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+) -> Result<Option<ShopRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT shop_id, state, state_reason, access_token, refresh_token, access_expires_at
+         FROM pushbox.shops WHERE platform = $1 AND shop_id = $2 FOR UPDATE",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .fetch_optional(connection)
+    .await
+}
+
+/// Shops whose access token ends before `before`, or at an unknown time.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn list_expiring(
+    connection: &mut PgConnection,
+    platform: &str,
+    before: DateTime<Utc>,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT shop_id FROM pushbox.shops
+         WHERE platform = $1 AND state = 'active' AND refresh_token IS NOT NULL
+           AND (access_expires_at IS NULL OR access_expires_at < $2)
+         ORDER BY access_expires_at NULLS FIRST",
+    )
+    .bind(platform)
+    .bind(before)
+    .fetch_all(connection)
+    .await
+}
+
+/// Keeps a new pair of tokens.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_tokens(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+    access_token: &str,
+    refresh_token: &str,
+    access_expires_at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE pushbox.shops SET access_token = $3, refresh_token = $4, access_expires_at = $5, state = 'active',
+                state_reason = NULL, updated_at = now()
+         WHERE platform = $1 AND shop_id = $2",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .bind(access_token)
+    .bind(refresh_token)
+    .bind(access_expires_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Marks a shop as one whose seller has to authorize again. Returns whether it was active before.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn mark_reauthorize(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+    reason: &str,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE pushbox.shops SET state = 'reauthorize', state_reason = $3, updated_at = now()
+         WHERE platform = $1 AND shop_id = $2 AND state = 'active'",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
