@@ -94,13 +94,8 @@ pub fn is_cross_site(headers: &HeaderMap) -> bool {
     if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
         return !matches!(site, "same-origin" | "none");
     }
-    match headers.get(header::ORIGIN) {
-        None => false,
-        Some(_) => {
-            let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
-            origin.map(|(_, authority)| authority) != text(header::HOST)
-        }
-    }
+    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
+    headers.contains_key(header::ORIGIN) && origin.map(|(_, authority)| authority) != text(header::HOST)
 }
 
 /// The address of the other side, where the server was told to remember it.
@@ -149,6 +144,8 @@ pub async fn require(State(state): State<AdminState>, mut request: Request, next
 mod tests {
     use super::*;
 
+    type Headers<'a> = &'a [(&'static str, &'a str)];
+
     fn settings(listen: &str, token: Option<&str>, read_token: Option<&str>) -> AdminSettings {
         AdminSettings {
             listen: listen.parse().unwrap(),
@@ -157,7 +154,7 @@ mod tests {
         }
     }
 
-    fn request(method: Method, peer: &str, headers: &[(&'static str, &str)]) -> Request {
+    fn request(method: Method, peer: &str, headers: Headers) -> Request {
         let mut request = Request::builder().method(method).uri("/api/v1/stats");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -205,7 +202,7 @@ mod tests {
     #[test]
     fn without_tokens_it_is_open_to_this_machine_alone() {
         let open = settings("127.0.0.1:9000", None, None);
-        let cases: [(&str, &[(&'static str, &str)], u16); 10] = [
+        let cases: [(&str, Headers, u16); 10] = [
             ("127.0.0.1:1", &[("host", "127.0.0.1:9000")], 200),
             ("127.0.0.1:1", &[("host", "localhost:9000")], 200),
             ("[::1]:1", &[("host", "[::1]:9000")], 200),
@@ -235,7 +232,7 @@ mod tests {
     #[test]
     fn an_open_listener_takes_no_changes_from_other_sites() {
         let open = settings("127.0.0.1:9000", None, None);
-        let cases: [(&[(&'static str, &str)], u16); 6] = [
+        let cases: [(Headers, u16); 6] = [
             (&[], 200),
             (&[("sec-fetch-site", "same-origin")], 200),
             (&[("sec-fetch-site", "cross-site")], 403),

@@ -147,6 +147,16 @@ pub enum Missing {
     NotFound(ErrorEnvelope),
 }
 
+/// What an operation that needs a certain state may answer besides.
+#[derive(IntoResponses)]
+pub enum Conflicts {
+    /// It is there, but not in a state that allows this.
+    #[response(status = 409, example = json!({"error": {"code": "conflict",
+        "message": "only a dead job can be retried; this one is running",
+        "request_id": "3f0a2f6e-6a54-4d0e-8f5c-2f1a0f9b7c11"}}))]
+    Conflict(ErrorEnvelope),
+}
+
 /// What an operation that changes something may answer besides.
 #[derive(IntoResponses)]
 pub enum ChangeRefusals {

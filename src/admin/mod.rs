@@ -29,6 +29,8 @@ use utoipa_axum::routes;
 use crate::clock::SharedClock;
 use crate::observability::metrics::MetricsHandle;
 
+use crate::queue::Waker;
+
 pub use crate::config::AdminSettings;
 
 /// No request to the admin listener has a reason to be longer, in bytes.
@@ -47,6 +49,8 @@ pub struct AdminContext {
     pub started_at: DateTime<Utc>,
     /// Tells the time.
     pub clock: SharedClock,
+    /// Wakes the workers of this process when a change made work for them.
+    pub waker: Waker,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
 }

@@ -22,7 +22,7 @@ pub(super) async fn show(
     let now = state.clock.now();
     // A page that is read in peace once nothing will change any more.
     let live = event.event.state == EventState::Pending;
-    Ok(Html(layout::page(&title(&event), Place::Events, live, now, page(&event, now)).into_string()))
+    Ok(Html(layout::page(&title(&event), Place::Events, live, now, &page(&event, now)).into_string()))
 }
 
 fn title(event: &EventDetail) -> String {

@@ -26,7 +26,7 @@ pub(super) async fn show(
             @if let Some(next) = page.next { p { a.button href=(following(&query, &next)) { "Older" } } }
         }
     };
-    Ok(Html(layout::page("Events", Place::Events, false, now, body).into_string()))
+    Ok(Html(layout::page("Events", Place::Events, false, now, &body).into_string()))
 }
 
 fn search(query: &EventQuery) -> Markup {

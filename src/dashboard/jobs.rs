@@ -33,7 +33,7 @@ pub(super) async fn show(
             @if let Some(next) = page.next { p { a.button href=(following(&query, &next)) { "Older" } } }
         }
     };
-    Ok(Html(layout::page("Jobs", Place::Jobs, false, now, body).into_string()))
+    Ok(Html(layout::page("Jobs", Place::Jobs, false, now, &body).into_string()))
 }
 
 /// The address of the next page of the same list.

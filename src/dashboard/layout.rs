@@ -35,7 +35,7 @@ pub(super) fn logo() -> Markup {
 }
 
 /// A page without navigation.
-pub(super) fn bare(title: &str, body: Markup) -> Markup {
+pub(super) fn bare(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" { head { (head(title)) } body.bare { main { (body) } } }
@@ -43,7 +43,7 @@ pub(super) fn bare(title: &str, body: Markup) -> Markup {
 }
 
 /// A page. A fresh one is fetched every few seconds while people look at it, when `live`.
-pub(super) fn page(title: &str, place: Place, live: bool, now: DateTime<Utc>, body: Markup) -> Markup {
+pub(super) fn page(title: &str, place: Place, live: bool, now: DateTime<Utc>, body: &Markup) -> Markup {
     let places = [
         (Place::Overview, "/dashboard", "Overview"),
         (Place::Events, "/dashboard/events", "Events"),
@@ -86,7 +86,7 @@ pub(super) fn error(error: &ApiError, request_id: &str, now: DateTime<Utc>) -> M
             p.quiet { "Request " code { (request_id) } }
         }
     };
-    page("Error", Place::Overview, error.status.is_server_error(), now, body)
+    page("Error", Place::Overview, error.status.is_server_error(), now, &body)
 }
 
 /// A word with a colour that says how good it is.
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_others_wrote_is_text_and_not_markup() {
         let name = r#"<b>&"'"#;
-        let page = bare(name, html! { a href=(name) title=(name) { (name) } }).into_string();
+        let page = bare(name, &html! { a href=(name) title=(name) { (name) } }).into_string();
         assert!(!page.contains("<b>"), "{page}");
         assert!(page.contains(r#"<a href="&lt;b&gt;&amp;&quot;'" title="&lt;b&gt;&amp;&quot;'">"#), "{page}");
     }

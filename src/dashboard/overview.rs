@@ -17,9 +17,9 @@ use crate::admin::error::ApiError;
 const BEHIND_SECONDS: i64 = 120;
 
 pub(super) async fn show(State(state): State<AdminState>) -> Result<Html<String>, ApiError> {
-    let stats = stats::read(&state).await?;
+    let numbers = stats::read(&state).await?;
     let latest = crate::admin::api::events::list(&state, EventQuery::default()).await?;
-    Ok(Html(page(&stats, &latest.events, state.clock.now()).into_string()))
+    Ok(Html(page(&numbers, &latest.events, state.clock.now()).into_string()))
 }
 
 fn page(stats: &StatsView, latest: &[EventView], now: DateTime<Utc>) -> Markup {
@@ -36,7 +36,7 @@ fn page(stats: &StatsView, latest: &[EventView], now: DateTime<Utc>) -> Markup {
             (events::table(latest, now))
         }
     };
-    layout::page("Overview", Place::Overview, true, now, body)
+    layout::page("Overview", Place::Overview, true, now, &body)
 }
 
 /// What a person should look at, worst first.

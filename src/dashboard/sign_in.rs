@@ -49,14 +49,12 @@ pub(super) async fn submit(
     let next = destination(credentials.next);
     let access = auth::access_of_token(&state.settings, credentials.token.expose_secret().trim());
     let cookie = access.and_then(|access| session::begin(&state, access, &headers));
-    Ok(match cookie {
-        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response(),
-        None => {
-            tracing::warn!("sign-in to the dashboard with an unknown token");
-            let page = form(&next, Some("This is neither ADMIN_TOKEN nor ADMIN_READ_TOKEN."));
-            (StatusCode::UNAUTHORIZED, Html(page.into_string())).into_response()
-        }
-    })
+    if let Some(cookie) = cookie {
+        return Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response());
+    }
+    tracing::warn!("sign-in to the dashboard with an unknown token");
+    let page = form(&next, Some("This is neither ADMIN_TOKEN nor ADMIN_READ_TOKEN."));
+    Ok((StatusCode::UNAUTHORIZED, Html(page.into_string())).into_response())
 }
 
 pub(super) async fn sign_out(headers: HeaderMap) -> Result<Response, ApiError> {
@@ -70,7 +68,7 @@ pub(super) async fn sign_out(headers: HeaderMap) -> Result<Response, ApiError> {
 fn form(next: &str, fault: Option<&str>) -> Markup {
     layout::bare(
         "Sign in",
-        html! {
+        &html! {
             form.card.sign-in method="post" action="/dashboard/sign-in" {
                 h1 { (layout::logo()) "pushbox" }
                 @if let Some(fault) = fault { p.fault role="alert" { (fault) } }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub mod admin_actions;
 pub mod destinations;
 pub mod events;
 pub mod event_reads;

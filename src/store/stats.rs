@@ -114,7 +114,7 @@ pub async fn count_redeliveries(executor: impl PgExecutor<'_>, since: DateTime<U
 
 /// From an event's receipt to the end of its jobs that were done since `since`, by kind of job.
 ///
-/// The event's time is read from its id (UUIDv7), which saves a join over all partitions.
+/// The event's time is read from its id (`UUIDv7`), which saves a join over all partitions.
 pub async fn list_latencies(
     executor: impl PgExecutor<'_>,
     since: DateTime<Utc>,

@@ -12,6 +12,7 @@ use pushbox::admin::{AdminContext, AdminState};
 use pushbox::clock::ManualClock;
 use pushbox::config::AdminSettings;
 use pushbox::domain::event::new_event_id;
+use pushbox::queue::Waker;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -37,6 +38,7 @@ fn offline_state() -> AdminState {
         roles: vec!["admin".to_owned()],
         started_at: start,
         clock: Arc::new(ManualClock::new(start)),
+        waker: Waker::default(),
         metrics: pushbox::observability::metrics::install(),
     })
 }
@@ -156,6 +158,7 @@ async fn online_state() -> AdminState {
         roles: offline.roles.clone(),
         started_at: now,
         clock: Arc::new(ManualClock::new(now)),
+        waker: Waker::default(),
         metrics: offline.metrics.clone(),
     })
 }
@@ -342,4 +345,123 @@ async fn the_numbers_add_up() {
     assert_eq!(get(&state, "/health/ready").await.status, StatusCode::OK);
     let metrics = get(&state, "/metrics").await.body;
     assert!(metrics.contains(r#"pushbox_queue_jobs{queue="notify",state="dead"}"#), "{metrics}");
+}
+
+async fn post(state: &AdminState, uri: &str, body: Value) -> Answer {
+    let mut request = request("POST", uri);
+    request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    *request.body_mut() = Body::from(body.to_string());
+    send(pushbox::admin::router(Arc::clone(state), Router::new()), request).await
+}
+
+#[tokio::test]
+async fn a_queue_is_paused_and_resumed_once_and_on_record() {
+    let state = online_state().await;
+    for _ in 0..2 {
+        let paused = post(&state, "/api/v1/queues/sheet/pause", json!({"reason": "new sheet"})).await;
+        assert_eq!((paused.status, &paused.json()["queue"]["paused"]), (StatusCode::OK, &json!(true)));
+    }
+    let resumed = post(&state, "/api/v1/queues/sheet/resume", json!({})).await;
+    assert_eq!((resumed.status, &resumed.json()["queue"]["paused"]), (StatusCode::OK, &json!(false)));
+    for (uri, body, status) in [
+        ("/api/v1/queues/post/pause", json!({"reason": "x"}), StatusCode::NOT_FOUND),
+        ("/api/v1/queues/sheet/pause", json!({"why": "x"}), StatusCode::BAD_REQUEST),
+        ("/api/v1/queues/sheet/pause", json!({"reason": "x".repeat(201)}), StatusCode::BAD_REQUEST),
+        ("/api/v1/queues/sheet/pause", json!({"reason": "x".repeat(70_000)}), StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let answer = post(&state, uri, body).await;
+        assert_eq!(answer.status, status, "{uri}: {}", answer.body);
+        assert!(answer.json()["error"]["request_id"].is_string());
+    }
+    let actions: Vec<(String, String)> =
+        sqlx::query_as("select action, subject from pushbox.admin_actions order by id")
+            .fetch_all(&state.pool)
+            .await
+            .unwrap();
+    let expected = [("pause_queue", "queue sheet"), ("resume_queue", "queue sheet")];
+    assert_eq!(actions, expected.map(|(action, subject)| (action.to_owned(), subject.to_owned())));
+}
+
+#[tokio::test]
+async fn only_a_dead_job_is_retried() {
+    let state = online_state().await;
+    let event = store_event(&state, 10, "1001", Some(json!({}))).await;
+    store_job(&state, event, "notify", "dead", Some("chat not found")).await;
+    let retried = post(&state, "/api/v1/jobs/1/retry", json!({})).await;
+    assert_eq!(retried.status, StatusCode::OK, "{}", retried.body);
+    let job = &retried.json()["job"];
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("ready"), &json!(0)));
+    let again = post(&state, "/api/v1/jobs/1/retry", json!({})).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
+    assert_eq!(post(&state, "/api/v1/jobs/99/retry", json!({})).await.status, StatusCode::NOT_FOUND);
+    let kept: i64 = sqlx::query_scalar("select count(*) from pushbox.admin_actions")
+        .fetch_one(&state.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+}
+
+/// A request to the pages, with a cookie.
+async fn visit(state: &AdminState, request: axum::http::request::Builder, body: &'static str) -> Answer {
+    let pages = pushbox::dashboard::router(Arc::clone(state));
+    let router = pushbox::admin::router(Arc::clone(state), pages);
+    send(router, request.body(Body::from(body)).unwrap()).await
+}
+
+#[tokio::test]
+async fn the_pages_want_a_sign_in_and_show_what_others_wrote_as_text() {
+    let state = online_state().await;
+    let event =
+        store_event(&state, 1, "<b>&\"'</b>", Some(json!({"name": "<script>alert(1)</script>"}))).await;
+    store_job(&state, event, "notify", "dead", Some("<i>broken</i>")).await;
+    let event_page = format!("/dashboard/events/{event}");
+    let pages = ["/dashboard", "/dashboard/events", "/dashboard/jobs?state=dead", &event_page];
+
+    for page in pages {
+        let answer = visit(&state, Request::get(page).header("cookie", "pushbox_session=x"), "").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{page}");
+        assert!(
+            answer.headers["location"].to_str().unwrap().starts_with("/dashboard/sign-in?next="),
+            "{page}"
+        );
+    }
+
+    let form =
+        || Request::post("/dashboard/sign-in").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(visit(&state, form(), "token=wrong").await.status, StatusCode::UNAUTHORIZED);
+    let strange = form().header("sec-fetch-site", "cross-site");
+    assert_eq!(visit(&state, strange, "token=full-token-of-the-tests").await.status, StatusCode::FORBIDDEN);
+    let signed_in = visit(&state, form(), "token=full-token-of-the-tests&next=/dashboard/jobs").await;
+    assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{}", signed_in.body);
+    assert_eq!(signed_in.headers["location"], "/dashboard/jobs");
+    let set = signed_in.headers["set-cookie"].to_str().unwrap();
+    assert!(
+        set.contains("HttpOnly") && set.contains("SameSite=Strict") && !set.contains(FULL_TOKEN),
+        "{set}"
+    );
+    let cookie = set.split(';').next().unwrap().to_owned();
+
+    for page in pages {
+        let answer = visit(&state, Request::get(page).header("cookie", &cookie), "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{page}: {}", answer.body);
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{page}: {policy}");
+        for markup in ["<b>&", "<script>alert", "<i>broken"] {
+            assert!(!answer.body.contains(markup), "{page}: {markup}");
+        }
+        assert!(
+            !answer.body.contains("style=\"") && !answer.body.contains("<style"),
+            "{page}: the policy forbids it"
+        );
+    }
+    let overview = visit(&state, Request::get("/dashboard").header("cookie", &cookie), "").await.body;
+    assert!(overview.contains("Needs a look") && overview.contains("1 job of notify given up"), "{overview}");
+    let missing = "/dashboard/events/0198c2f0-5d3e-7c37-9f0e-0a7d3c1b2e4f";
+    let answer = visit(&state, Request::get(missing).header("cookie", &cookie), "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.body.contains("there is no such event"), "{}", answer.body);
+
+    // The cookie opens pages, not the API: a page of another site could send it along.
+    let api = visit(&state, Request::get("/api/v1/stats").header("cookie", &cookie), "").await;
+    assert_eq!(api.status, StatusCode::UNAUTHORIZED);
 }

@@ -50,7 +50,7 @@ pub struct EventQuery {
 /// An event in a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct EventView {
-    /// The event's id: a UUIDv7 of the instant of receipt.
+    /// The event's id: a version 7 UUID of the instant of receipt.
     pub id: Uuid,
     /// The source's name.
     pub source: String,

@@ -1,7 +1,7 @@
 //! Jobs: what is done about events.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,8 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::admin::AdminState;
-use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
+use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, page_size, said};
+use crate::admin::frame::RequestId;
+use crate::queue::control;
+use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::job_reads::{self, DeadGroup, JobFilter, JobRecord};
 
 /// Which jobs to list; what is left out does not restrict.
@@ -189,6 +192,39 @@ pub async fn get_job(
     Path(id): Path<i64>,
 ) -> Result<Json<JobEnvelope>, ApiError> {
     let job = job_reads::find_job(&state.pool, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
+    Ok(Json(JobEnvelope { job: job.into() }))
+}
+
+/// Retry a dead job
+///
+/// It becomes ready with all of its attempts; where a ready job with the same key exists, it merges into
+/// that one and ends as `merged`. The answer shows where it went.
+#[utoipa::path(
+    post, path = "/jobs/{id}/retry", operation_id = "retry_job", tag = "jobs",
+    params(("id" = i64, Path, description = "The job's number")),
+    responses(
+        (status = 200, description = "The job as it is now", body = JobEnvelope,
+            example = json!({"job": JobView::example()})),
+        Missing, Unusable, Conflicts, ChangeRefusals, Refusals,
+    ),
+)]
+pub async fn retry_job(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(id): Path<i64>,
+) -> Result<Json<JobEnvelope>, ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    let retried = control::retry_dead(&mut transaction, id).await?;
+    let job = job_reads::find_job(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
+    if !retried {
+        let message = format!("only a dead job can be retried; this one is {}", job.state);
+        return Err(ApiError::conflict(message));
+    }
+    let (subject, detail) = (format!("job {id}"), json!({"kind": job.kind, "last_error": job.last_error}));
+    let action = AdminAction { request_id: &request_id.0, action: "retry_job", subject: &subject, detail };
+    insert_admin_action(&mut *transaction, &action).await?;
+    transaction.commit().await?;
+    state.waker.wake();
     Ok(Json(JobEnvelope { job: job.into() }))
 }
 

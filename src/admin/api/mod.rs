@@ -22,5 +22,8 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(events::get_event))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::retry_job))
         .routes(routes!(queues::list_queues))
+        .routes(routes!(queues::pause_queue))
+        .routes(routes!(queues::resume_queue))
 }

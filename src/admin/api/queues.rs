@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
-use crate::admin::error::{ApiError, Refusals};
+use crate::admin::error::{ApiError, ChangeRefusals, Missing, Refusals, Unusable};
+use crate::admin::extract::{Json as Body, Path};
+use crate::admin::frame::RequestId;
+use crate::domain::job::Queue;
 use crate::observability::metrics;
+use crate::queue::control;
+use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::stats::QueueDepth;
 
 /// One queue, over all processes.
@@ -100,4 +105,104 @@ pub async fn list_queues(State(state): State<AdminState>) -> Result<Json<QueueLi
 pub async fn read(state: &AdminState) -> Result<Vec<QueueView>, ApiError> {
     let queues = crate::store::stats::list_queues(&state.pool).await?;
     Ok(queues.into_iter().map(QueueView::from).collect())
+}
+
+/// Why a queue is paused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseRequest {
+    /// For whoever finds it paused; at most 200 characters.
+    #[schema(example = "moving to a new spreadsheet", max_length = 200)]
+    pub reason: String,
+}
+
+/// A queue under its name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueueEnvelope {
+    /// The queue.
+    pub queue: QueueView,
+}
+
+/// Pause a queue
+///
+/// Nothing more is claimed from it; what runs, ends. Pausing a paused queue changes nothing.
+#[utoipa::path(
+    post, path = "/queues/{queue}/pause", operation_id = "pause_queue", tag = "queues",
+    params(("queue" = String, Path, description = "`enrich`, `sheet`, `notify` or `forward`")),
+    request_body(content = PauseRequest, example = json!({"reason": "moving to a new spreadsheet"})),
+    responses(
+        (status = 200, description = "The queue, paused", body = QueueEnvelope,
+            example = json!({"queue": QueueView::example()})),
+        Missing, Unusable, ChangeRefusals, Refusals,
+    ),
+)]
+pub async fn pause_queue(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(name): Path<String>,
+    Body(pause): Body<PauseRequest>,
+) -> Result<Json<QueueEnvelope>, ApiError> {
+    if pause.reason.chars().count() > 200 {
+        return Err(ApiError::bad_request("reason: at most 200 characters"));
+    }
+    let queue = named(&name)?;
+    let mut transaction = state.pool.begin().await?;
+    if control::pause(&mut transaction, queue, &pause.reason).await? {
+        let detail = json!({"reason": pause.reason});
+        let action = AdminAction {
+            request_id: &request_id.0,
+            action: "pause_queue",
+            subject: &subject(queue),
+            detail,
+        };
+        insert_admin_action(&mut *transaction, &action).await?;
+    }
+    transaction.commit().await?;
+    one(&state, queue).await
+}
+
+/// Resume a queue
+///
+/// Resuming a queue that is not paused changes nothing.
+#[utoipa::path(
+    post, path = "/queues/{queue}/resume", operation_id = "resume_queue", tag = "queues",
+    params(("queue" = String, Path, description = "`enrich`, `sheet`, `notify` or `forward`")),
+    responses(
+        (status = 200, description = "The queue, at work", body = QueueEnvelope,
+            example = json!({"queue": QueueView::example()})),
+        Missing, ChangeRefusals, Refusals,
+    ),
+)]
+pub async fn resume_queue(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(name): Path<String>,
+) -> Result<Json<QueueEnvelope>, ApiError> {
+    let queue = named(&name)?;
+    let mut transaction = state.pool.begin().await?;
+    if control::resume(&mut transaction, queue).await? {
+        let action = AdminAction {
+            request_id: &request_id.0,
+            action: "resume_queue",
+            subject: &subject(queue),
+            detail: json!({}),
+        };
+        insert_admin_action(&mut *transaction, &action).await?;
+    }
+    transaction.commit().await?;
+    state.waker.wake();
+    one(&state, queue).await
+}
+
+fn named(name: &str) -> Result<Queue, ApiError> {
+    Queue::ALL.into_iter().find(|queue| queue.as_str() == name).ok_or_else(|| ApiError::not_found("queue"))
+}
+
+fn subject(queue: Queue) -> String {
+    format!("queue {}", queue.as_str())
+}
+
+async fn one(state: &AdminState, queue: Queue) -> Result<Json<QueueEnvelope>, ApiError> {
+    let found = read(state).await?.into_iter().find(|one| one.queue == queue.as_str());
+    Ok(Json(QueueEnvelope { queue: found.ok_or_else(|| ApiError::not_found("queue"))? }))
 }
