@@ -12,8 +12,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
 pub mod destinations;
-pub mod events;
 pub mod event_reads;
+pub mod events;
 pub mod health;
 pub mod job_reads;
 mod migrate;
