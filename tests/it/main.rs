@@ -7,5 +7,6 @@ mod migrations;
 mod openapi;
 mod postgres;
 mod queue;
+mod receiver;
 mod support;
 mod tidy;
