@@ -1,6 +1,7 @@
 //! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
 
 mod admin;
+mod audit;
 mod generated;
 mod layers;
 mod migrations;
