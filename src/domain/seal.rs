@@ -79,6 +79,11 @@ impl Sealer {
     }
 }
 
+/// The place of a shop's token; `which` is `access` or `refresh`.
+pub fn token_place(platform: &str, shop_id: &str, which: &str) -> String {
+    format!("{platform}:{shop_id}:{which}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use crate::clients::shopee::{Credentials, MAX_ORDERS, ShopeeClient};
 use crate::domain::job::EnrichOrder;
 use crate::domain::money::net_income;
 use crate::domain::order::{Order, OrderIncome};
-use crate::domain::seal::Sealer;
+use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::queue::plan::Announced;
 use crate::queue::settle::{CompleteError, complete_in};
@@ -257,9 +257,4 @@ fn stale(job: &Job<EnrichOrder>, order: &Order) -> Option<Outcome> {
             after: AFTER_STALE,
         }
     })
-}
-
-/// Where a token is sealed for: it does not open anywhere else.
-pub fn token_place(platform: &str, shop_id: &str, which: &str) -> String {
-    format!("{platform}:{shop_id}:{which}")
 }
