@@ -9,5 +9,6 @@ mod openapi;
 mod postgres;
 mod queue;
 mod receiver;
+mod sheet;
 mod support;
 mod tidy;
