@@ -6,3 +6,4 @@
 
 pub mod enrich;
 mod outcome;
+pub mod sheet;
