@@ -12,8 +12,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
 pub mod destinations;
-pub mod events;
 pub mod event_reads;
+pub mod events;
 pub mod health;
 pub mod job_reads;
 mod migrate;
@@ -22,6 +22,7 @@ pub mod orders;
 pub mod schedules;
 pub mod shops;
 pub mod stats;
+pub mod telegram;
 
 pub use migrate::{MigrateError, migrate, migrations};
 
