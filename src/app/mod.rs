@@ -1,1 +1,246 @@
-//! placeholder of the skeleton
+//! The composition root: settings in, a running process out.
+//!
+//! Start: database (the managed cluster when no `DATABASE_URL` is set), migrations, shops of the settings
+//! imported, then the roles. Stop: the public listener first, until the last push in flight is answered;
+//! then the workers and the schedules, until what runs has ended; then the database.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, AdminContext};
+use crate::clock::{self, SharedClock};
+use crate::config::{Config, Role, Roles};
+use crate::dashboard;
+use crate::domain::seal::{Sealer, token_place};
+use crate::domain::shopee::push::PLATFORM;
+use crate::observability::metrics;
+use crate::queue::{Plan, Waker};
+use crate::receiver::{self, Committer, Receiver, ShopeeVerifier};
+use crate::store;
+
+mod database;
+mod work;
+
+pub use database::{Database, migrate};
+
+/// A running process.
+pub struct App {
+    database: Database,
+    public: Option<SocketAddr>,
+    admin: SocketAddr,
+    waker: Waker,
+    /// Ends the public listener.
+    stop_receiving: CancellationToken,
+    receiving: JoinSet<()>,
+    /// Ends everything else.
+    stop: CancellationToken,
+    working: JoinSet<()>,
+}
+
+/// What the parts of a process share.
+#[derive(Clone)]
+struct Parts {
+    config: Config,
+    pool: PgPool,
+    clock: SharedClock,
+    sealer: Sealer,
+    plan: Plan,
+    waker: Waker,
+    /// Names this process in `jobs.worker`: new with each start.
+    worker: String,
+}
+
+impl App {
+    /// Starts a process with these roles. It is ready to receive when this returns.
+    ///
+    /// # Errors
+    /// When the database cannot be had, a migration fails, an address is taken, or a client cannot be built.
+    pub async fn start(config: Config, roles: &Roles, migrate: bool) -> anyhow::Result<Self> {
+        let database = Database::open(&config.database, migrate).await?;
+        let sealer = Sealer::new(config.encryption_key.as_ref())?;
+        let parts = Parts {
+            pool: database.pool().clone(),
+            clock: clock::system(),
+            plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
+            waker: Waker::default(),
+            worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            sealer,
+            config,
+        };
+        prepare(&parts).await?;
+        let admin_listener = listen(parts.config.admin.listen, "ADMIN_LISTEN").await?;
+        let mut app = Self {
+            database,
+            public: None,
+            admin: admin_listener.local_addr()?,
+            waker: parts.waker.clone(),
+            stop_receiving: CancellationToken::new(),
+            receiving: JoinSet::new(),
+            stop: CancellationToken::new(),
+            working: JoinSet::new(),
+        };
+        if roles.has(Role::Worker) {
+            app.working.spawn(work::runtime(&parts).await?.run(app.stop.clone()));
+        }
+        if roles.has(Role::Scheduler) {
+            let driver = work::driver(&parts)?;
+            app.working.spawn(driver.run(app.stop.clone(), parts.config.queue.shutdown_timeout));
+        }
+        app.serve_admin(admin_listener, &parts, roles);
+        if roles.has(Role::Receiver) {
+            let listener = listen(parts.config.listen, "LISTEN").await?;
+            app.public = Some(listener.local_addr()?);
+            app.receive(listener, &parts);
+        }
+        tracing::info!(%roles, worker = parts.worker, public = ?app.public, admin = %app.admin,
+            "pushbox {} runs as {roles}", env!("CARGO_PKG_VERSION"));
+        Ok(app)
+    }
+
+    /// Where pushes are received; none without the role `receiver`.
+    pub fn public_address(&self) -> Option<SocketAddr> {
+        self.public
+    }
+
+    /// Where the admin listener is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The database, for what only looks.
+    pub fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// Wakes the workers of this process.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Stops in order and returns when everything has ended.
+    pub async fn stop(mut self) {
+        self.stop_receiving.cancel();
+        while self.receiving.join_next().await.is_some() {}
+        self.stop.cancel();
+        while self.working.join_next().await.is_some() {}
+        self.database.close().await;
+        tracing::info!("stopped");
+    }
+
+    fn receive(&mut self, listener: TcpListener, parts: &Parts) {
+        let (committer, writers) =
+            Committer::start(&parts.pool, &parts.waker, parts.config.receiver.commit_deadline);
+        let receiver = Arc::new(Receiver {
+            shopee: ShopeeVerifier::new(&parts.config.shopee),
+            committer,
+            plan: parts.plan.clone(),
+            pool: parts.pool.clone(),
+            clock: parts.clock.clone(),
+            body_limit: parts.config.receiver.body_limit,
+        });
+        let server = axum::serve(listener, receiver::router(receiver))
+            .with_graceful_shutdown(self.stop_receiving.clone().cancelled_owned());
+        self.receiving.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the public listener ended");
+            }
+            // The last clone of the committer went with the server: the writers answer what waits and end.
+            writers.join_all().await;
+        });
+    }
+
+    fn serve_admin(&mut self, listener: TcpListener, parts: &Parts, roles: &Roles) {
+        let state = Arc::new(AdminContext {
+            pool: parts.pool.clone(),
+            settings: parts.config.admin.clone(),
+            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            started_at: parts.clock.now(),
+            clock: parts.clock.clone(),
+            waker: parts.waker.clone(),
+            metrics: metrics::install(),
+        });
+        let router = if roles.has(Role::Admin) {
+            admin::router(state.clone(), dashboard::router(state))
+        } else {
+            admin::health_router(state)
+        };
+        let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(self.stop.clone().cancelled_owned());
+        self.working.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+    }
+}
+
+/// Starts, waits for the stop signal, stops: the whole of `pushbox serve`.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(
+    config: Config,
+    roles: &Roles,
+    migrate: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let app = tokio::select! {
+        started = App::start(config, roles, migrate) => started?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let watched = stop.clone();
+    tokio::select! {
+        () = app.database.watch() => {}
+        () = watched.cancelled() => {}
+    }
+    app.stop().await;
+    Ok(())
+}
+
+/// What every process does before it works, safe to do in several at once.
+async fn prepare(parts: &Parts) -> anyhow::Result<()> {
+    let mut connection = parts.pool.acquire().await.context("connecting to the database")?;
+    store::events::ensure_partitions(&mut connection).await.context("making partitions")?;
+    if parts.config.encryption_key.is_none() && !parts.config.shopee.shops.is_empty() {
+        tracing::warn!("tokens are kept unsealed: set ENCRYPTION_KEY (pushbox keygen prints one)");
+    }
+    for shop in &parts.config.shopee.shops {
+        let id = shop.shop_id.to_string();
+        let access = parts.sealer.seal(&shop.access_token, &token_place(PLATFORM, &id, "access"));
+        let refresh = shop.refresh_token.as_ref();
+        let refresh = refresh.map(|token| parts.sealer.seal(token, &token_place(PLATFORM, &id, "refresh")));
+        if store::shops::import_shop(&mut connection, PLATFORM, &id, &access, refresh.as_deref()).await? {
+            tracing::info!(shop.id = id, "imported shop {id}; from now on the database has its tokens");
+        }
+    }
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: set {setting} to a free address"))
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("public", &self.public)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    fn api_is_configured(&self) -> bool {
+        let key = self.config.shopee.partner_key.as_ref();
+        self.config.shopee.partner_id.is_some() && key.is_some_and(|key| !key.expose_secret().is_empty())
+    }
+}

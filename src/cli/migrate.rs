@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::cli::{Outcome, block_on, load, not_wired};
-use crate::config::{DatabaseSettings, Roles};
+use crate::app;
+use crate::cli::{Outcome, block_on, load};
+use crate::config::{Loaded, Roles};
 
 /// Bring the database to the newest schema and stop
 #[derive(Debug, clap::Args)]
@@ -17,11 +18,17 @@ pub(super) struct Arguments {}
 
 pub(super) fn run(_: &Arguments, config: Option<&Path>) -> Outcome {
     let loaded = load(config, &Roles::none())?;
-    block_on(async { migrate(&loaded.config.database) })
+    block_on(migrate(loaded))
 }
 
-/// The one place that connects this command.
-fn migrate(database: &DatabaseSettings) -> Outcome {
-    let _ = database;
-    Err(not_wired("store::migrate(url)"))
+#[expect(clippy::print_stdout, reason = "what a person or a script asked for")]
+async fn migrate(loaded: Loaded) -> Outcome {
+    let applied = app::migrate(&loaded.config.database).await?;
+    for migration in &applied {
+        println!("applied {migration}");
+    }
+    if applied.is_empty() {
+        println!("the schema is the newest already");
+    }
+    Ok(())
 }

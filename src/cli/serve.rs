@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::cli::{Failure, Outcome, block_on, load, not_wired, shutdown};
+use crate::app;
+use crate::cli::{Outcome, block_on, load, shutdown};
 use crate::config::{Loaded, Roles};
+use crate::observability::logging;
 
 /// Run in production: receive pushes, do the jobs, keep the schedules, serve the admin API
 #[derive(Debug, clap::Args)]
@@ -36,16 +38,15 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
     let loaded = load(config, &arguments.roles)?;
-    block_on(async { serve(loaded, arguments.roles.clone(), !arguments.no_migrate) })
+    block_on(serve(loaded, arguments.roles.clone(), !arguments.no_migrate))
 }
 
-/// The one place that connects this command: logging, the notes, the application until it is stopped.
-fn serve(loaded: Loaded, roles: Roles, migrate: bool) -> Outcome {
+async fn serve(loaded: Loaded, roles: Roles, migrate: bool) -> Outcome {
+    logging::init(&loaded.config.log).map_err(anyhow::Error::new)?;
     let stop = shutdown::on_signal()
         .map_err(|error| anyhow::Error::new(error).context("watching for stop signals"))?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
-    let _: (_, _, bool, _) = (loaded.config, roles, migrate, stop);
-    Err::<(), Failure>(not_wired("app::run(config, roles, migrate, shutdown)"))
+    Ok(app::run(loaded.config, &roles, migrate, stop).await?)
 }

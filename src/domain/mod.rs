@@ -4,6 +4,7 @@
 
 pub mod event;
 pub mod job;
+pub mod money;
 pub mod order;
 pub mod push;
 pub mod route;

@@ -72,10 +72,16 @@ impl Sealer {
         let mut bytes = bytes.filter(|bytes| bytes.len() > NONCE_LEN).ok_or(SealError::CannotOpen)?;
         let mut body = bytes.split_off(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_| SealError::CannotOpen)?;
-        let opened =
-            key.open_in_place(nonce, Aad::from(place.as_bytes()), &mut body).map_err(|_| SealError::CannotOpen)?;
+        let opened = key
+            .open_in_place(nonce, Aad::from(place.as_bytes()), &mut body)
+            .map_err(|_| SealError::CannotOpen)?;
         String::from_utf8(opened.to_vec()).map(Into::into).map_err(|_| SealError::CannotOpen)
     }
+}
+
+/// The place of a shop's token; `which` is `access` or `refresh`.
+pub fn token_place(platform: &str, shop_id: &str, which: &str) -> String {
+    format!("{platform}:{shop_id}:{which}")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::clients::shopee::{Credentials, MAX_ORDERS, ShopeeClient};
 use crate::domain::job::EnrichOrder;
 use crate::domain::money::net_income;
 use crate::domain::order::{Order, OrderIncome};
-use crate::domain::seal::Sealer;
+use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::queue::plan::Announced;
 use crate::queue::settle::{CompleteError, complete_in};
@@ -100,9 +100,14 @@ impl EnrichHandler {
                 return Err(Outcome::Wait { on: pause.reason, after: pause.remaining });
             }
         }
-        let shop = shops::find_shop(&mut connection, platform, shop_id).await.map_err(|error| after_database(&error))?;
-        let Some((shop, sealed)) = shop.and_then(|shop| shop.access_token.clone().map(|token| (shop, token))) else {
-            return Err(wait(format!("shop {shop_id} is not authorized: set SHOP_ID, ACCESS_TOKEN and REFRESH_TOKEN")));
+        let shop = shops::find_shop(&mut connection, platform, shop_id)
+            .await
+            .map_err(|error| after_database(&error))?;
+        let Some((shop, sealed)) = shop.and_then(|shop| shop.access_token.clone().map(|token| (shop, token)))
+        else {
+            return Err(wait(format!(
+                "shop {shop_id} is not authorized: set SHOP_ID, ACCESS_TOKEN and REFRESH_TOKEN"
+            )));
         };
         if shop.state != "active" {
             return Err(wait(format!("shop {shop_id}: {}", shop.state_reason.unwrap_or(shop.state))));
@@ -159,10 +164,13 @@ impl EnrichHandler {
             let numbers: Vec<&str> = chunk.iter().map(|one| one.order.reference.order_sn.as_str()).collect();
             match self.client.escrow_batch(credentials, &numbers).await {
                 Ok(answers) => {
-                    incomes.extend(answers.found.into_iter().map(|one| (one.reference.order_sn.clone(), one)));
+                    incomes
+                        .extend(answers.found.into_iter().map(|one| (one.reference.order_sn.clone(), one)));
                     failures.extend(answers.failed);
                 }
-                Err(error) => failures.extend(numbers.iter().map(|number| ((*number).to_owned(), error.clone()))),
+                Err(error) => {
+                    failures.extend(numbers.iter().map(|number| ((*number).to_owned(), error.clone())))
+                }
             }
         }
         let mut kept = Vec::new();
@@ -214,7 +222,8 @@ impl EnrichHandler {
         let mut next: Vec<NewJob> = Vec::new();
         for one in fetched {
             let order = &one.order;
-            let net: Vec<Decimal> = one.income.as_ref().map(|income| net_income(order, income)).unwrap_or_default();
+            let net: Vec<Decimal> =
+                one.income.as_ref().map(|income| net_income(order, income)).unwrap_or_default();
             let newest = one.job.events.last().copied();
             if orders::upsert_order(&mut transaction, order, &net, newest).await?
                 && let Some(income) = &one.income
@@ -242,13 +251,10 @@ impl EnrichHandler {
 /// A push can be faster than the API: then look again a little later, but not for ever.
 fn stale(job: &Job<EnrichOrder>, order: &Order) -> Option<Outcome> {
     let pushed = job.payload.not_before?;
-    (order.update_time < pushed && job.attempt < STALE_LOOKS && !job.is_last_attempt()).then(|| Outcome::RetryAfter {
-        error: format!("the API shows the state of {}, the push is of {pushed}", order.update_time),
-        after: AFTER_STALE,
+    (order.update_time < pushed && job.attempt < STALE_LOOKS && !job.is_last_attempt()).then(|| {
+        Outcome::RetryAfter {
+            error: format!("the API shows the state of {}, the push is of {pushed}", order.update_time),
+            after: AFTER_STALE,
+        }
     })
-}
-
-/// Where a token is sealed for: it does not open anywhere else.
-pub fn token_place(platform: &str, shop_id: &str, which: &str) -> String {
-    format!("{platform}:{shop_id}:{which}")
 }

@@ -43,7 +43,8 @@ async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result
     let mut connection = pool.acquire().await?;
     let outcome = match error {
         ClientError::Unauthorized { .. } => {
-            shops::expire_access(&mut connection, caller.platform, caller.shop_id, caller.access_token).await?;
+            shops::expire_access(&mut connection, caller.platform, caller.shop_id, caller.access_token)
+                .await?;
             Outcome::Wait { on: format!("a new access token of shop {}", caller.shop_id), after: AFTER_TOKEN }
         }
         ClientError::RateLimited { scope, retry_after } => {
@@ -55,12 +56,25 @@ async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result
         }
         ClientError::Configuration { concern, .. } => {
             if *concern == Concern::Authorization
-                && shops::mark_reauthorize(&mut connection, caller.platform, caller.shop_id, &error.to_string()).await?
+                && shops::mark_reauthorize(
+                    &mut connection,
+                    caller.platform,
+                    caller.shop_id,
+                    &error.to_string(),
+                )
+                .await?
             {
                 tracing::error!(shop.id = caller.shop_id, %error, "shop {} has to be authorized again", caller.shop_id);
             }
             let name = if *concern == Concern::App { APP } else { caller.shop_id };
-            destinations::pause(&mut connection, caller.platform, name, AFTER_CONFIGURATION, &error.to_string()).await?;
+            destinations::pause(
+                &mut connection,
+                caller.platform,
+                name,
+                AFTER_CONFIGURATION,
+                &error.to_string(),
+            )
+            .await?;
             Outcome::Wait { on: error.to_string(), after: AFTER_CONFIGURATION }
         }
         ClientError::Rejected { .. } => Outcome::Dead { error: error.to_string() },

@@ -61,6 +61,59 @@ pub async fn accept(connection: &mut PgConnection, intakes: &[Intake]) -> Result
         .collect())
 }
 
+/// Stores what can be stored: one row that Postgres will not have never fails its neighbours. It is tried by
+/// itself, and then kept as bytes instead of JSON. The answers are in the order of the question.
+pub async fn accept_each(
+    connection: &mut PgConnection,
+    mut intakes: Vec<Intake>,
+) -> Vec<Result<Accepted, sqlx::Error>> {
+    let error = match accept(connection, &intakes).await {
+        Ok(accepted) => return accepted.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    if !is_about_data(&error) {
+        let again = error.to_string();
+        let others = intakes.iter().skip(1).map(|_| Err(sqlx::Error::Protocol(again.clone())));
+        let others: Vec<_> = others.collect();
+        return std::iter::once(Err(error)).chain(others).collect();
+    }
+    tracing::warn!(%error, pushes = intakes.len(), "a push cannot be stored as it is; storing one by one");
+    let mut results = Vec::with_capacity(intakes.len());
+    for intake in &mut intakes {
+        results.push(accept_alone(connection, intake).await);
+    }
+    results
+}
+
+async fn accept_alone(connection: &mut PgConnection, intake: &mut Intake) -> Result<Accepted, sqlx::Error> {
+    match accept(connection, std::slice::from_ref(intake)).await {
+        Ok(accepted) => return Ok(accepted[0]),
+        Err(error) if !is_about_data(&error) => return Err(error),
+        Err(error) => {
+            if let Payload::Json(text) = &mut intake.event.payload {
+                let body = std::mem::take(text).into_bytes();
+                let parse_error = format!("Postgres refused it: {error}");
+                intake.event.payload = Payload::Raw { body, parse_error };
+            }
+        }
+    }
+    let accepted = accept(connection, std::slice::from_ref(intake)).await;
+    accepted.map(|accepted| accepted[0]).inspect_err(|error| {
+        tracing::error!(%error, key = intake.event.key, "a push could not be stored at all");
+    })
+}
+
+/// Data exceptions, violated constraints, exceeded limits: the same row would meet them again.
+fn is_about_data(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(refusal) => {
+            refusal.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        }
+        sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}
+
 #[derive(Default)]
 struct Rows {
     id: Vec<Uuid>,

@@ -7,7 +7,6 @@ use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::domain::event::Payload;
 use crate::observability::metrics;
 use crate::queue::{Accepted, Intake, Waker, intake};
 
@@ -96,61 +95,25 @@ impl Writer {
         }
     }
 
-    async fn store(&self, intakes: Vec<Intake>) -> Vec<Result<Accepted, CommitError>> {
-        match self.write(&intakes).await {
-            Ok(accepted) => return accepted.into_iter().map(Ok).collect(),
-            Err(error) if is_about_data(&error) => {
-                tracing::warn!(%error, pushes = intakes.len(), "a push could not be stored as it is; storing one by one");
-            }
-            Err(error) => {
-                tracing::warn!(%error, pushes = intakes.len(), "cannot store pushes; answering 503");
-                return intakes.iter().map(|_| Err(CommitError::Refused)).collect();
-            }
-        }
-        let mut results = Vec::with_capacity(intakes.len());
-        for intake in intakes {
-            results.push(self.store_alone(intake).await);
-        }
-        results
-    }
-
-    /// One bad row never fails its neighbours: it is stored as bytes when Postgres will not have it as JSON.
-    async fn store_alone(&self, mut intake: Intake) -> Result<Accepted, CommitError> {
-        let error = match self.write(std::slice::from_ref(&intake)).await {
-            Ok(accepted) => return Ok(accepted[0]),
-            Err(error) => error,
-        };
-        if !is_about_data(&error) {
-            return Err(CommitError::Refused);
-        }
-        if let Payload::Json(text) = intake.event.payload {
-            let parse_error = format!("Postgres refused it: {error}");
-            intake.event.payload = Payload::Raw { body: text.into_bytes(), parse_error };
-        }
-        self.write(std::slice::from_ref(&intake)).await.map(|accepted| accepted[0]).map_err(|error| {
-            tracing::error!(%error, key = intake.event.key, "a push could not be stored at all");
-            CommitError::Refused
-        })
-    }
-
     /// The statement is its own transaction; it returns after its commit is on disk.
-    async fn write(&self, intakes: &[Intake]) -> Result<Vec<Accepted>, sqlx::Error> {
+    async fn store(&self, intakes: Vec<Intake>) -> Vec<Result<Accepted, CommitError>> {
         let begun = Instant::now();
-        let mut connection = self.pool.acquire().await?;
-        let accepted = intake::accept(&mut connection, intakes).await?;
-        metrics::pushes_committed(intakes.len(), begun.elapsed());
-        self.waker.wake();
-        Ok(accepted)
-    }
-}
-
-/// Data exceptions and violated constraints: a repetition of the same rows would meet them again.
-fn is_about_data(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(refusal) => {
-            refusal.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        let pushes = intakes.len();
+        let mut connection = match self.pool.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!(%error, pushes, "cannot store pushes; answering 503");
+                return vec![Err(CommitError::Refused); pushes];
+            }
+        };
+        let results = intake::accept_each(&mut connection, intakes).await;
+        metrics::pushes_committed(pushes, begun.elapsed());
+        if results.iter().any(Result::is_ok) {
+            self.waker.wake();
         }
-        sqlx::Error::Encode(_) => true,
-        _ => false,
+        if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
+            tracing::warn!(%error, pushes, "cannot store pushes; answering 503");
+        }
+        results.into_iter().map(|result| result.map_err(|_| CommitError::Refused)).collect()
     }
 }

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
+pub mod audit;
 pub mod destinations;
 pub mod event_reads;
 pub mod events;

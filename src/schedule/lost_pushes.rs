@@ -1,0 +1,99 @@
+//! Drains Shopee's lost queue: a page is stored, committed, then confirmed, then the next is asked for. A
+//! crash in between only means that the page comes again, and every push of it is known then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::Task;
+use crate::clients::shopee::{LostPush, ShopeeClient};
+use crate::clock::SharedClock;
+use crate::domain::event::Via;
+use crate::domain::push::{Arrival, sha256};
+use crate::domain::shopee::{ShopeeBody, push::PLATFORM, read};
+use crate::queue::{Accepted, Intake, Plan, Waker, intake};
+
+/// Pages in one run; a queue that is longer goes on at the next tick.
+const PAGES_AT_MOST: usize = 100;
+
+/// See the module.
+#[derive(Debug)]
+pub struct LostPushes {
+    /// The database.
+    pub pool: PgPool,
+    /// The platform.
+    pub client: Arc<ShopeeClient>,
+    /// When a push reached us.
+    pub clock: SharedClock,
+    /// What the pushes ask for.
+    pub plan: Plan,
+    /// Woken when something was found.
+    pub waker: Waker,
+    /// `LOST_PUSH_INTERVAL`.
+    pub every: Duration,
+}
+
+#[async_trait]
+impl Task for LostPushes {
+    fn name(&self) -> &'static str {
+        "lost_pushes"
+    }
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    async fn run(&self) -> anyhow::Result<Value> {
+        let (mut pages, mut found, mut recovered) = (0, 0, 0);
+        while pages < PAGES_AT_MOST {
+            let page = self.client.lost_pushes().await.context("reading the lost queue")?;
+            let Some(last) = page.last_message_id.filter(|_| !page.pushes.is_empty()) else { break };
+            pages += 1;
+            found += page.pushes.len();
+            recovered += self.store(&page.pushes).await.context("storing lost pushes")?;
+            // Only now: what is confirmed is gone for ever.
+            self.client.confirm_lost(last).await.context("confirming lost pushes")?;
+            if !page.has_next_page {
+                break;
+            }
+        }
+        if recovered > 0 {
+            tracing::info!(found, recovered, "recovered {recovered} lost pushes");
+        }
+        Ok(json!({ "pages": pages, "found": found, "recovered": recovered }))
+    }
+}
+
+impl LostPushes {
+    /// Stores all of a page, unreadable ones too, or fails; returns how many were new.
+    async fn store(&self, pushes: &[LostPush]) -> anyhow::Result<usize> {
+        let intakes = pushes.iter().filter_map(|push| self.intake(push)).collect();
+        let mut connection = self.pool.acquire().await?;
+        let mut new = 0;
+        for result in intake::accept_each(&mut connection, intakes).await {
+            new += usize::from(matches!(result?, Accepted::New(_)));
+        }
+        drop(connection);
+        self.waker.wake();
+        Ok(new)
+    }
+
+    fn intake(&self, lost: &LostPush) -> Option<Intake> {
+        let body = lost.envelope.as_bytes();
+        let ShopeeBody::Push(push) = read(body) else { return None };
+        let order = push.order.clone();
+        let event = push.into_event(Arrival {
+            source: PLATFORM.to_owned(),
+            body_sha256: sha256(body),
+            headers: json!({}),
+            received_at: self.clock.now(),
+            via: Via::LostPush,
+        });
+        let jobs = self.plan.first_jobs(&event, order.as_ref());
+        Some(Intake { event, jobs })
+    }
+}
