@@ -24,6 +24,7 @@ pub mod schedules;
 pub mod sheet_rows;
 pub mod shops;
 pub mod stats;
+pub mod telegram;
 
 pub use migrate::{MigrateError, migrate, migrations};
 
