@@ -32,17 +32,8 @@ struct Scene {
     db: TestDatabase,
     sim: Simulator,
     first: DateTime<Utc>,
+    telegram: TelegramSettings,
     workers: Vec<(CancellationToken, JoinHandle<()>)>,
-}
-
-fn settings(sim: &Simulator) -> TelegramSettings {
-    // As fast as can be set; the simulator's limits run faster in the same measure.
-    TelegramSettings {
-        bot_token: BOT.into(),
-        api_url: sim.telegram_url(),
-        chat_per_second: 30,
-        chat_per_minute: 1800,
-    }
 }
 
 fn queue_settings() -> QueueSettings {
@@ -58,12 +49,24 @@ fn queue_settings() -> QueueSettings {
 }
 
 async fn scene() -> Scene {
+    // As fast as can be set.
+    scene_at(30).await
+}
+
+/// Everything, budget and limits, runs so many times faster than it really does.
+async fn scene_at(times: u32) -> Scene {
     let db = database().await;
-    let options = SimulatorOptions { time_scale: 100.0, ..SimulatorOptions::default() };
+    let options = SimulatorOptions { time_scale: times.into(), ..SimulatorOptions::default() };
     let sim = Simulator::start(options).await.expect("start the simulator");
     sim.add_bot(BOT, "pushbox_bot");
     let first = DateTime::from_timestamp(1_711_971_200, 0).expect("a time");
-    Scene { db, sim, first, workers: Vec::new() }
+    let telegram = TelegramSettings {
+        bot_token: BOT.into(),
+        api_url: sim.telegram_url(),
+        chat_per_second: times,
+        chat_per_minute: 18 * times,
+    };
+    Scene { db, sim, first, telegram, workers: Vec::new() }
 }
 
 /// With a forum as its chat.
@@ -76,10 +79,9 @@ async fn forum() -> Scene {
 impl Scene {
     /// Starts a process's workers.
     fn work_with(&mut self, change: impl FnOnce(QueueSpec) -> QueueSpec, batch: usize) {
-        let telegram = settings(&self.sim);
-        let client = TelegramClient::new(&telegram).expect("a client");
-        let handler = NotifyHandler::new(self.db.pool.clone(), client, &telegram, Singapore);
-        let spec = QueueSpec::new::<NotifyEvent>(Arc::new(handler), batch, 4, Duration::from_secs(60));
+        let client = TelegramClient::new(&self.telegram).expect("a client");
+        let handler = NotifyHandler::new(self.db.pool.clone(), client, &self.telegram, Singapore);
+        let spec = QueueSpec::new::<NotifyEvent>(Arc::new(handler), batch, 4, Duration::from_mins(1));
         let name = format!("worker-{}", self.workers.len());
         let runtime = Runtime::new(
             self.db.pool.clone(),
@@ -496,6 +498,26 @@ async fn a_backlog_arrives_in_digests_complete_and_in_order() {
         scene.number("SELECT count(DISTINCT message_id) FROM pushbox.telegram_messages").await,
         i64::try_from(texts.len()).unwrap()
     );
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_orders_in_a_minute_stay_within_telegrams_limits() {
+    let mut scene = scene_at(15).await;
+    scene.sim.add_forum(CHAT, "Shop");
+    scene.events(CHAT, &(0..1000).map(|n| (n, None)).collect::<Vec<_>>()).await;
+    scene.work();
+    scene.work();
+    scene.drained().await;
+    let messages = scene.texts().len();
+    assert!(messages < 30, "{messages} messages are more than the budget of 90 seconds");
+    assert_eq!(
+        scene.number("SELECT count(*) FROM pushbox.telegram_messages WHERE state = 'sent'").await,
+        1000
+    );
+    assert_eq!(scene.texts().concat().matches("READY_TO_SHIP").count(), 1000);
+    let refused = "SELECT count(*) FROM pushbox.destinations WHERE reason IS NOT NULL";
+    assert_eq!(scene.number(refused).await, 0, "no 429: the budget holds");
     scene.stop().await;
 }
 
