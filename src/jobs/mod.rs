@@ -7,3 +7,4 @@
 pub mod enrich;
 pub mod notify;
 mod outcome;
+pub mod sheet;

@@ -21,6 +21,7 @@ mod migrate;
 pub mod order_reads;
 pub mod orders;
 pub mod schedules;
+pub mod sheet_rows;
 pub mod shops;
 pub mod stats;
 pub mod telegram;
