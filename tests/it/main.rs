@@ -5,6 +5,7 @@ mod audit;
 mod generated;
 mod layers;
 mod migrations;
+mod notify;
 mod openapi;
 mod postgres;
 mod queue;
