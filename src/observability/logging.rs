@@ -48,6 +48,16 @@ pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
     Ok(())
 }
 
+/// The same into a file, for a command whose terminal shows something else. Once per process.
+pub fn init_file(settings: &LogSettings, file: std::fs::File) -> Result<(), LoggingError> {
+    tracing_subscriber::registry()
+        .with(layer(settings, std::sync::Mutex::new(file))?)
+        .try_init()
+        .map_err(LoggingError::Installed)?;
+    log_panics();
+    Ok(())
+}
+
 /// The layer that formats, behind both filters.
 fn layer<W>(settings: &LogSettings, writer: W) -> Result<impl Layer<Registry> + use<W>, LoggingError>
 where

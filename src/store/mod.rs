@@ -22,6 +22,7 @@ pub mod orders;
 pub mod schedules;
 pub mod shops;
 pub mod stats;
+pub mod totals;
 
 pub use migrate::{MigrateError, migrate, migrations};
 
