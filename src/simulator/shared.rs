@@ -36,11 +36,7 @@ struct State {
 }
 
 impl Shared {
-    pub(super) fn new(
-        world: World,
-        journal: Option<Journal>,
-        options: &SimulatorOptions,
-    ) -> Arc<Self> {
+    pub(super) fn new(world: World, journal: Option<Journal>, options: &SimulatorOptions) -> Arc<Self> {
         let SimulatorOptions { seed, time_scale, quota_scale, refresh_grace, .. } = *options;
         let ahead_ms = AtomicI64::new(0);
         let faults = FaultBook::new(seed);

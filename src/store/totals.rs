@@ -114,12 +114,10 @@ pub async fn count_jobs(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<JobTo
 /// # Errors
 /// When the database refuses.
 pub async fn list_dead(executor: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<DeadJob>> {
-    sqlx::query_as(
-        "SELECT kind, key, last_error FROM pushbox.jobs WHERE state = 'dead' ORDER BY id LIMIT $1",
-    )
-    .bind(limit)
-    .fetch_all(executor)
-    .await
+    sqlx::query_as("SELECT kind, key, last_error FROM pushbox.jobs WHERE state = 'dead' ORDER BY id LIMIT $1")
+        .bind(limit)
+        .fetch_all(executor)
+        .await
 }
 
 /// Every event with what was announced of it in a chat, by event and part.
