@@ -26,6 +26,7 @@ CREATE TABLE pushbox.telegram_topics (
     topic      text        NOT NULL,
     name       text        NOT NULL,
     thread_id  integer,
+    creating_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chat_id, topic)
 );
@@ -34,7 +35,18 @@ COMMENT ON COLUMN pushbox.telegram_topics.chat_id IS 'Telegram chat.';
 COMMENT ON COLUMN pushbox.telegram_topics.topic IS 'What the topic is for: source and event code.';
 COMMENT ON COLUMN pushbox.telegram_topics.name IS 'Title of the topic.';
 COMMENT ON COLUMN pushbox.telegram_topics.thread_id IS 'message_thread_id; null: the chat has no topics, messages go to the chat itself.';
+COMMENT ON COLUMN pushbox.telegram_topics.creating_until IS 'Somebody is about to create it, and has until then; null: it is settled.';
 COMMENT ON COLUMN pushbox.telegram_topics.created_at IS 'When it was made or found.';
+
+CREATE TABLE pushbox.telegram_chats (
+    chat_id     bigint      NOT NULL PRIMARY KEY,
+    migrated_to bigint      NOT NULL,
+    migrated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE pushbox.telegram_chats IS 'Groups that became supergroups: messages for the old id go to the new one.';
+COMMENT ON COLUMN pushbox.telegram_chats.chat_id IS 'Chat id as it is set.';
+COMMENT ON COLUMN pushbox.telegram_chats.migrated_to IS 'Chat id that Telegram told us to use instead.';
+COMMENT ON COLUMN pushbox.telegram_chats.migrated_at IS 'When Telegram told us.';
 
 CREATE TABLE pushbox.telegram_messages (
     chat_id    bigint      NOT NULL,
@@ -51,13 +63,13 @@ CREATE TABLE pushbox.telegram_messages (
     CONSTRAINT telegram_messages_state_check CHECK (state IN ('intended', 'sent', 'uncertain'))
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE pushbox.telegram_messages IS 'Effect ledger: each part of each announcement, written before it is sent and settled after.';
-COMMENT ON COLUMN pushbox.telegram_messages.chat_id IS 'Telegram chat.';
+COMMENT ON COLUMN pushbox.telegram_messages.chat_id IS 'Telegram chat as it is set; see telegram_chats for where it is now.';
 COMMENT ON COLUMN pushbox.telegram_messages.event_id IS 'Event that is announced.';
 COMMENT ON COLUMN pushbox.telegram_messages.part IS 'Number of the part, from 0.';
 COMMENT ON COLUMN pushbox.telegram_messages.parts IS 'How many parts the announcement has.';
 COMMENT ON COLUMN pushbox.telegram_messages.state IS 'intended (about to be sent), sent, or uncertain (nobody knows whether it arrived).';
 COMMENT ON COLUMN pushbox.telegram_messages.thread_id IS 'Topic it went to.';
-COMMENT ON COLUMN pushbox.telegram_messages.message_id IS 'Telegram''s id of the message.';
+COMMENT ON COLUMN pushbox.telegram_messages.message_id IS 'Telegram''s id of the message; events of one digest share it. Null: not known.';
 COMMENT ON COLUMN pushbox.telegram_messages.attempts IS 'How often it was handed to Telegram.';
 COMMENT ON COLUMN pushbox.telegram_messages.intended_at IS 'When it was first about to be sent.';
 COMMENT ON COLUMN pushbox.telegram_messages.sent_at IS 'When Telegram confirmed it.';

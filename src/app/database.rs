@@ -34,7 +34,8 @@ impl Database {
         Ok(Self { pool, server })
     }
 
-    pub(super) fn pool(&self) -> &PgPool {
+    /// Connections to it.
+    pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
@@ -51,7 +52,8 @@ impl Database {
         }
     }
 
-    pub(super) async fn close(self) {
+    /// Closes the connections, then stops the server if it is ours.
+    pub async fn close(self) {
         self.pool.close().await;
         if let Some(server) = self.server
             && let Err(error) = server.stop().await

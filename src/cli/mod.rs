@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+mod audit;
 mod demo;
 mod keygen;
 mod migrate;
@@ -57,6 +58,7 @@ enum Command {
     Demo(demo::Arguments),
     Serve(serve::Arguments),
     Migrate(migrate::Arguments),
+    Audit(audit::Arguments),
     Simulate(simulate::Arguments),
     Send(send::Arguments),
     Openapi(openapi::Arguments),
@@ -146,6 +148,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments, config),
         Command::Migrate(arguments) => migrate::run(&arguments, config),
+        Command::Audit(arguments) => audit::run(&arguments, config),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),
         Command::Openapi(arguments) => openapi::run(&arguments),

@@ -17,8 +17,8 @@ pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<Telegr
     let api_url = lookup.http_url(&set::TELEGRAM_API_URL).unwrap_or_else(|| {
         Url::parse(set::TELEGRAM_API_URL.default.unwrap_or_default()).expect("the declared default is a URL")
     });
-    let chat_per_second = lookup.value(&set::TELEGRAM_CHAT_PER_SECOND, |text| parse::number(text, 1, 30));
-    let chat_per_minute = lookup.value(&set::TELEGRAM_CHAT_PER_MINUTE, |text| parse::number(text, 1, 1800));
+    let chat_per_second = lookup.value(&set::TELEGRAM_CHAT_PER_SECOND, |text| parse::number(text, 1, 1_000));
+    let chat_per_minute = lookup.value(&set::TELEGRAM_CHAT_PER_MINUTE, |text| parse::number(text, 1, 60_000));
 
     let mut chats: Vec<ChatRoute> = Vec::new();
     if let Some(chat_id) = lookup.optional(&set::TELEGRAM_CHAT_ID, parse::chat_id) {

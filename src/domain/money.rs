@@ -49,10 +49,14 @@ fn integers(weights: &[Decimal], limit: u32) -> Vec<i128> {
     let mut weights: Vec<Decimal> =
         weights.iter().map(|weight| weight.max(&Decimal::ZERO).normalize()).collect();
     let scale = weights.iter().map(Decimal::scale).max().unwrap_or(0);
-    weights.iter_mut().for_each(|weight| weight.rescale(scale));
+    for weight in &mut weights {
+        weight.rescale(scale);
+    }
     // A weight near the limits of the type keeps fewer decimals; then all do.
     let scale = weights.iter().map(Decimal::scale).min().unwrap_or(0);
-    weights.iter_mut().for_each(|weight| weight.rescale(scale));
+    for weight in &mut weights {
+        weight.rescale(scale);
+    }
     let longest = weights.iter().map(|weight| bits(weight.mantissa())).max().unwrap_or(0);
     let excess = longest.saturating_sub(limit);
     let integers: Vec<i128> = weights.iter().map(|weight| weight.mantissa() >> excess).collect();

@@ -5,4 +5,6 @@
 //! counts no attempts: the class of an error decides what happens, in [`outcome`].
 
 pub mod enrich;
+pub mod notify;
 mod outcome;
+pub mod sheet;

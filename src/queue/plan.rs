@@ -94,15 +94,12 @@ impl Plan {
         let mut ids: Vec<&str> = wanting.map(|sheet| sheet.spreadsheet_id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter()
-            .map(|spreadsheet_id| {
-                let payload =
-                    UpsertSheetRow { spreadsheet_id: spreadsheet_id.to_owned(), order: order.clone() };
-                NewJob::new(&payload, self.max_attempts)
-                    .key(format!("{spreadsheet_id}:{order}"))
-                    .batch_key(spreadsheet_id)
-                    .events(events.to_vec())
-            })
-            .collect()
+        ids.into_iter().map(|id| sheet_row(id, order, self.max_attempts).events(events.to_vec())).collect()
     }
+}
+
+/// The upsert of one order in one spreadsheet.
+pub fn sheet_row(spreadsheet_id: &str, order: &OrderRef, max_attempts: i32) -> NewJob {
+    let payload = UpsertSheetRow { spreadsheet_id: spreadsheet_id.to_owned(), order: order.clone() };
+    NewJob::new(&payload, max_attempts).key(format!("{spreadsheet_id}:{order}")).batch_key(spreadsheet_id)
 }

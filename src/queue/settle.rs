@@ -228,7 +228,8 @@ const GIVE_BACK: &str = concat!(
                 CASE WHEN dead OR (charge > 0 AND attempt + charge >= max_attempts) THEN 'dead' ELSE 'ready' END AS state,
                 attempt + charge AS attempt, max_attempts,
                 CASE WHEN after IS NULL AND NOT dead THEN crashes ELSE 0 END AS crashes,
-                CASE WHEN after IS NULL THEN run_at ELSE clock_timestamp() + after * interval '1 second' END AS run_at,
+                -- One instant for all, so that jobs given back together keep the order of their delays.
+                CASE WHEN after IS NULL THEN run_at ELSE statement_timestamp() + after * interval '1 second' END AS run_at,
                 worker, waits AS waiting_on, event_id, merged_events,
                 coalesce(error, last_error) AS last_error,
                 -- The first failure and the newest twenty tell the story; more would only make the row heavy.

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
+pub mod audit;
 pub mod destinations;
 pub mod event_reads;
 pub mod events;
@@ -20,8 +21,10 @@ mod migrate;
 pub mod order_reads;
 pub mod orders;
 pub mod schedules;
+pub mod sheet_rows;
 pub mod shops;
 pub mod stats;
+pub mod telegram;
 pub mod totals;
 
 pub use migrate::{MigrateError, migrate, migrations};

@@ -1,11 +1,13 @@
 //! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
 
 mod admin;
+mod audit;
 mod generated;
 mod layers;
 mod migrations;
 mod openapi;
 mod postgres;
 mod queue;
+mod receiver;
 mod support;
 mod tidy;

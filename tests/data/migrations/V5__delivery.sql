@@ -3,6 +3,7 @@ INSERT INTO pushbox.sheet_rows (spreadsheet_id, platform, shop_id, order_sn, sta
 INSERT INTO pushbox.telegram_topics (chat_id, topic, name, thread_id) VALUES
     (-1001, 'shopee:3', 'Order status', 17),
     (-1002, 'shopee:3', 'Order status', NULL);
+INSERT INTO pushbox.telegram_chats (chat_id, migrated_to) VALUES (-5, -1005);
 INSERT INTO pushbox.telegram_messages (chat_id, event_id, part, parts, state, thread_id, message_id, sent_at) VALUES
     (-1001, '018e9a00-0000-7000-8000-000000000001', 0, 2, 'sent', 17, 4711, now()),
     (-1001, '018e9a00-0000-7000-8000-000000000001', 1, 2, 'uncertain', 17, NULL, NULL);

@@ -1,0 +1,391 @@
+//! One turn of one chat: what is announced, in which order, and what becomes of each job.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::domain::job::NotifyEvent;
+use crate::domain::order::OrderRef;
+use crate::jobs::notify::render::{self, Subject};
+use crate::jobs::notify::send::{Outgoing, Posted, topic_destination};
+use crate::jobs::notify::topics::TopicName;
+use crate::jobs::notify::{AT_ONCE, DESTINATION, NotifyHandler, SOON, TURN};
+use crate::queue::{Job, Outcome};
+use crate::store::destinations;
+use crate::store::order_reads::{StoredOrder, list_orders};
+use crate::store::telegram::{self as ledger, AnnouncedEvent, MAX_SENDS, PartRow};
+
+/// A chat: as it is set, and where it is now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chat {
+    pub id: i64,
+    pub target: i64,
+}
+
+/// Why sending stops for now.
+#[derive(Debug)]
+pub(super) struct Halt {
+    /// Only this topic; none: the whole chat.
+    topic: Option<String>,
+    on: String,
+    after: Duration,
+    /// The message that was tried has failed once; the others only wait.
+    charge: bool,
+}
+
+impl Halt {
+    pub(super) fn chat(on: impl Into<String>, after: Duration) -> Self {
+        Self { topic: None, on: on.into(), after, charge: false }
+    }
+
+    /// The message that was tried counts as failed.
+    pub(super) fn charged(on: impl Into<String>, after: Duration) -> Self {
+        Self { charge: true, ..Self::chat(on, after) }
+    }
+
+    /// Jobs that wait for a topic say so in words that begin with `topic`.
+    pub(super) fn topic(topic: &TopicName, why: &str, after: Duration) -> Self {
+        Self {
+            topic: Some(topic.key.clone()),
+            on: format!("topic {}: {why}", topic.title),
+            after,
+            charge: false,
+        }
+    }
+}
+
+/// Why a message was not sent.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// Later.
+    Halt(Halt),
+    /// Never: a fault of ours.
+    Refused(String),
+    /// The database failed us.
+    Database(sqlx::Error),
+}
+
+impl From<Halt> for Stopped {
+    fn from(halt: Halt) -> Self {
+        Self::Halt(halt)
+    }
+}
+
+impl From<sqlx::Error> for Stopped {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// An announcement that is not complete.
+#[derive(Debug)]
+struct Pending {
+    job_id: i64,
+    event: AnnouncedEvent,
+    order: Option<OrderRef>,
+    topic: TopicName,
+    /// What the ledger has, by part.
+    parts: HashMap<i16, PartRow>,
+}
+
+impl Pending {
+    fn sends(&self, part: i16) -> i16 {
+        self.parts.get(&part).map_or(0, |row| row.attempts)
+    }
+
+    /// Whether a part is sent, or was tried as often as it may be.
+    fn is_settled(&self, part: i16) -> bool {
+        self.parts.get(&part).is_some_and(|row| row.state == "sent" || row.attempts >= MAX_SENDS)
+    }
+
+    fn is_complete(&self) -> bool {
+        let parts = self.parts.values().map(|row| row.parts).max().unwrap_or(0);
+        parts > 0 && (0..parts).all(|part| self.is_settled(part))
+    }
+
+    fn outcome(&self, uncertain: bool) -> Outcome {
+        let uncertain = uncertain || self.parts.values().any(|row| row.state != "sent");
+        Outcome::Done { note: uncertain.then(|| "uncertain".to_owned()) }
+    }
+}
+
+/// Announcements of one topic, oldest first.
+#[derive(Debug)]
+struct Group {
+    waiting: VecDeque<Pending>,
+    digest: bool,
+}
+
+/// One turn of one chat.
+pub(super) struct Run<'a> {
+    pub handler: &'a NotifyHandler,
+    begun: Instant,
+}
+
+/// What is answered, by job.
+type Answers = HashMap<i64, Outcome>;
+
+impl<'a> Run<'a> {
+    pub(super) fn new(handler: &'a NotifyHandler) -> Self {
+        Self { handler, begun: Instant::now() }
+    }
+
+    /// Whether the turn has lasted long enough.
+    pub(super) fn is_over(&self) -> bool {
+        self.begun.elapsed() >= TURN
+    }
+
+    /// Announces as much as may be sent now and answers every job; jobs are sorted by event.
+    pub(super) async fn announce(&self, batch_key: &str, jobs: &[Job<NotifyEvent>]) -> Answers {
+        let mut answers = Answers::new();
+        match self.turn(batch_key, jobs, &mut answers).await {
+            Ok(()) => wait_for_rest(jobs, &mut answers, "its turn", Duration::ZERO),
+            Err(Stopped::Halt(halt)) => wait_for_rest(jobs, &mut answers, &halt.on, halt.after),
+            Err(Stopped::Refused(error)) => {
+                // Only a single message is refused, and its jobs are answered where it happens.
+                wait_for_rest(jobs, &mut answers, &error, Duration::from_secs(1));
+            }
+            Err(Stopped::Database(error)) => {
+                tracing::warn!(%error, "the database failed while announcing");
+                wait_for_rest(jobs, &mut answers, "the database", Duration::from_secs(1));
+            }
+        }
+        answers
+    }
+
+    async fn turn(
+        &self,
+        batch_key: &str,
+        jobs: &[Job<NotifyEvent>],
+        answers: &mut Answers,
+    ) -> Result<(), Stopped> {
+        let Some(first) = jobs.first() else { return Ok(()) };
+        let id = first.payload.chat_id;
+        let mut connection = self.handler.pool.acquire().await?;
+        let chat = Chat { id, target: ledger::current_chat(&mut connection, id).await? };
+        let name = chat.target.to_string();
+        if let Some(paused) = destinations::find_pause(&mut connection, DESTINATION, &name).await? {
+            return Err(Halt::chat(paused.reason, paused.remaining).into());
+        }
+        let last = jobs.last().map_or(first.payload.event_id, |job| job.payload.event_id);
+        let older = ledger::find_older_waiting(&mut connection, batch_key, last).await?;
+        drop(connection);
+        let due = match older {
+            Some((event, _)) => jobs.partition_point(|job| job.payload.event_id < event),
+            None => jobs.len(),
+        };
+        let pending = self.load(chat, &jobs[..due.min(AT_ONCE)], answers).await?;
+        self.deliver(chat, group(pending), answers).await?;
+        match older {
+            Some((_, remaining)) if due < AT_ONCE => {
+                Err(Halt::chat("older announcements of the chat", remaining.max(Duration::from_millis(20)))
+                    .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the events and what was sent of them; answers jobs that are complete or whose event is gone.
+    async fn load(
+        &self,
+        chat: Chat,
+        jobs: &[Job<NotifyEvent>],
+        answers: &mut Answers,
+    ) -> Result<Vec<Pending>, sqlx::Error> {
+        let ids: Vec<Uuid> = jobs.iter().map(|job| job.payload.event_id).collect();
+        let mut connection = self.handler.pool.acquire().await?;
+        ledger::mark_abandoned(&mut connection, chat.id, &ids).await?;
+        let mut parts: HashMap<Uuid, HashMap<i16, PartRow>> = HashMap::new();
+        for row in ledger::list_parts(&mut connection, chat.id, &ids).await? {
+            parts.entry(row.event_id).or_default().insert(row.part, row);
+        }
+        let events = ledger::list_events(&mut connection, &ids).await?;
+        let mut events: HashMap<Uuid, AnnouncedEvent> =
+            events.into_iter().map(|event| (event.id, event)).collect();
+        let mut pending = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let id = job.payload.event_id;
+            let job_id = job.claim.job_id;
+            let Some(event) = events.remove(&id) else {
+                let note = Some("the event is gone: older than EVENT_RETENTION_DAYS".to_owned());
+                answers.insert(job_id, Outcome::Done { note });
+                continue;
+            };
+            let topic = TopicName::of(&event);
+            let parts = parts.remove(&id).unwrap_or_default();
+            let one = Pending { job_id, event, order: job.payload.order.clone(), topic, parts };
+            if one.is_complete() {
+                answers.insert(job_id, one.outcome(false));
+            } else {
+                pending.push(one);
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Sends from the group whose turn it is, message by message, until all is sent or the chat has to wait.
+    async fn deliver(
+        &self,
+        chat: Chat,
+        mut groups: Vec<Group>,
+        answers: &mut Answers,
+    ) -> Result<(), Stopped> {
+        for at in (0..groups.len()).rev() {
+            if let Some(halt) = self.topic_pause(chat, &groups[at]).await? {
+                wait_for_topic(groups.remove(at), answers, &halt);
+            }
+        }
+        loop {
+            groups.retain(|group| !group.waiting.is_empty());
+            let oldest = groups.iter_mut().min_by_key(|group| group.waiting.front().map(|one| one.event.id));
+            let Some(group) = oldest else { return Ok(()) };
+            if self.is_over() {
+                return Ok(());
+            }
+            match self.next_message(chat, group, answers).await {
+                Ok(()) => {}
+                Err(Stopped::Halt(halt)) if halt.topic.is_some() => {
+                    let rest = Group { waiting: std::mem::take(&mut group.waiting), digest: group.digest };
+                    wait_for_topic(rest, answers, &halt);
+                }
+                Err(stopped) => return Err(stopped),
+            }
+        }
+    }
+
+    async fn topic_pause(&self, chat: Chat, group: &Group) -> Result<Option<Halt>, sqlx::Error> {
+        let Some(first) = group.waiting.front() else { return Ok(None) };
+        let mut connection = self.handler.pool.acquire().await?;
+        let name = topic_destination(chat, &first.topic);
+        let paused = destinations::find_pause(&mut connection, DESTINATION, &name).await?;
+        Ok(paused.map(|paused| Halt::topic(&first.topic, &paused.reason, paused.remaining)))
+    }
+
+    /// Sends the group's next announcement or digest.
+    async fn next_message(
+        &self,
+        chat: Chat,
+        group: &mut Group,
+        answers: &mut Answers,
+    ) -> Result<(), Stopped> {
+        let mergeable = group.waiting.iter().take_while(|one| !one.is_settled(0)).count();
+        let (count, sent) = if group.digest && mergeable > 1 {
+            self.send_digest(chat, &group.waiting.make_contiguous()[..mergeable]).await?
+        } else {
+            (1, self.send_whole(chat, &group.waiting[0]).await)
+        };
+        let concerned = group.waiting.iter().take(count);
+        match sent {
+            Ok(posted) => {
+                answers.extend(concerned.map(|one| (one.job_id, one.outcome(posted == Posted::Uncertain))));
+            }
+            Err(Stopped::Refused(error)) => {
+                answers.extend(concerned.map(|one| (one.job_id, Outcome::Dead { error: error.clone() })));
+            }
+            Err(Stopped::Halt(halt)) if halt.charge => {
+                let failed = |one: &Pending| {
+                    (one.job_id, Outcome::RetryAfter { error: halt.on.clone(), after: halt.after })
+                };
+                answers.extend(concerned.map(failed));
+                return Err(Stopped::Halt(halt));
+            }
+            Err(stopped) => return Err(stopped),
+        }
+        group.waiting.drain(..count);
+        Ok(())
+    }
+
+    /// Sends what is left of one announcement.
+    async fn send_whole(&self, chat: Chat, pending: &Pending) -> Result<Posted, Stopped> {
+        let orders = self.orders(std::slice::from_ref(pending)).await?;
+        let subject = subject(pending, &orders);
+        let texts = render::announcement(&subject, &self.handler.look);
+        let parts = number(texts.len());
+        let mut posted = Posted::Sent;
+        for (part, html) in (0..parts).zip(&texts).filter(|(part, _)| !pending.is_settled(*part)) {
+            let (events, sends) = ([pending.event.id], [pending.sends(part)]);
+            let message =
+                Outgoing { topic: &pending.topic, html, events: &events, sends: &sends, part, parts };
+            if self.post(chat, &message).await? == Posted::Uncertain {
+                posted = Posted::Uncertain;
+            }
+        }
+        Ok(posted)
+    }
+
+    /// Sends one digest of the first of these; returns of how many.
+    async fn send_digest(
+        &self,
+        chat: Chat,
+        pending: &[Pending],
+    ) -> Result<(usize, Result<Posted, Stopped>), Stopped> {
+        let orders = self.orders(pending).await?;
+        let subjects: Vec<Subject<'_>> = pending.iter().map(|one| subject(one, &orders)).collect();
+        let digest = render::digest(&pending[0].topic.title, &subjects, &self.handler.look);
+        let events: Vec<Uuid> = pending[..digest.events].iter().map(|one| one.event.id).collect();
+        let sends: Vec<i16> = pending[..digest.events].iter().map(|one| one.sends(0)).collect();
+        let message = Outgoing {
+            topic: &pending[0].topic,
+            html: &digest.html,
+            events: &events,
+            sends: &sends,
+            part: 0,
+            parts: 1,
+        };
+        Ok((digest.events, self.post(chat, &message).await))
+    }
+
+    async fn orders(&self, pending: &[Pending]) -> Result<HashMap<OrderRef, StoredOrder>, sqlx::Error> {
+        let wanted: Vec<OrderRef> = pending.iter().filter_map(|one| one.order.clone()).collect();
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut connection = self.handler.pool.acquire().await?;
+        let orders = list_orders(&mut connection, &wanted).await?;
+        Ok(orders.into_iter().map(|stored| (stored.order.reference.clone(), stored)).collect())
+    }
+}
+
+fn subject<'a>(pending: &'a Pending, orders: &'a HashMap<OrderRef, StoredOrder>) -> Subject<'a> {
+    Subject { event: &pending.event, order: pending.order.as_ref().and_then(|order| orders.get(order)) }
+}
+
+/// By topic. When there is more than can be sent soon, the announcements of a topic are merged.
+fn group(pending: Vec<Pending>) -> Vec<Group> {
+    let digest = pending.len() > SOON;
+    let mut groups: Vec<Group> = Vec::new();
+    for one in pending {
+        let same =
+            |group: &&mut Group| group.waiting.front().is_some_and(|first| first.topic.key == one.topic.key);
+        match groups.iter_mut().find(same) {
+            Some(group) => group.waiting.push_back(one),
+            None => groups.push(Group { waiting: VecDeque::from([one]), digest }),
+        }
+    }
+    groups
+}
+
+fn wait_for_topic(group: Group, answers: &mut Answers, halt: &Halt) {
+    for (at, one) in group.waiting.into_iter().enumerate() {
+        answers.entry(one.job_id).or_insert_with(|| waiting(&halt.on, halt.after, at));
+    }
+}
+
+/// Jobs without an answer wait, in their order.
+fn wait_for_rest(jobs: &[Job<NotifyEvent>], answers: &mut Answers, on: &str, after: Duration) {
+    for (at, job) in jobs.iter().enumerate() {
+        answers.entry(job.claim.job_id).or_insert_with(|| waiting(on, after, at));
+    }
+}
+
+/// A microsecond apart, so that they come back in their order.
+fn waiting(on: &str, after: Duration, at: usize) -> Outcome {
+    let place = Duration::from_micros(u64::try_from(at).unwrap_or(0));
+    Outcome::Wait { on: on.to_owned(), after: after + place }
+}
+
+fn number(parts: usize) -> i16 {
+    i16::try_from(parts).unwrap_or(i16::MAX)
+}

@@ -1,0 +1,71 @@
+//! Why a spreadsheet could not be brought up to date, and the budget of calls that keeps Google from refusing.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::clients::sheets::SheetsError;
+use crate::queue::settle::CompleteError;
+use crate::store::destinations;
+
+/// Why a spreadsheet could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Google refused, or did not answer.
+    #[error(transparent)]
+    Sheets(#[from] SheetsError),
+    /// The database failed us.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Written, but others have the jobs by now.
+    #[error(transparent)]
+    NotOurs(CompleteError),
+    /// This minute's calls are spent; nothing was written.
+    #[error("the budget of calls to Google Sheets")]
+    Budget(Duration),
+}
+
+/// The two kinds of calls that Google counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Call {
+    Read,
+    Write,
+}
+
+/// How many calls may come at once after a pause. With it a minute never sees more than Google's 60 of a kind.
+const BURST: u32 = 10;
+/// A shorter wait for the budget is waited for: giving hundreds of jobs back for a second costs more than that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Google's quota of one service account, shared by all its spreadsheets and all our processes.
+#[derive(Debug)]
+pub(super) struct Budget {
+    pub pool: PgPool,
+    /// The account.
+    pub account: String,
+    /// Time between calls of one kind.
+    pub interval: Duration,
+}
+
+impl Budget {
+    /// Waits for its turn to make one call.
+    pub(super) async fn take(&self, call: Call) -> Result<(), Failure> {
+        let name = match call {
+            Call::Read => format!("{} reads", self.account),
+            Call::Write => format!("{} writes", self.account),
+        };
+        let mut waited = Duration::ZERO;
+        loop {
+            let wait = {
+                let mut connection = self.pool.acquire().await?;
+                destinations::take_budget(&mut connection, "google", &name, self.interval, BURST).await?
+            };
+            let Some(wait) = wait else { return Ok(()) };
+            waited += wait;
+            if waited > PATIENCE {
+                return Err(Failure::Budget(wait));
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A whole pushbox beside a simulated world, in this process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use pushbox::app::App;
+use pushbox::config::{Config, Inputs, Roles};
+use pushbox::simulator::{Simulator, SimulatorOptions};
+use reqwest::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use sqlx::PgPool;
+
+use super::database::{TestDatabase, database};
+
+pub(crate) const PARTNER: i64 = 2_000_001;
+pub(crate) const PUSH_KEY: &str = "push-key-of-the-tests";
+pub(crate) const CALLBACK: &str = "https://hooks.example.com/webhook/shopee";
+pub(crate) const SHOP: i64 = 10_000_001;
+pub(crate) const CHAT: i64 = -1_001_000_000_001;
+pub(crate) const SPREADSHEET: &str = "sheet-of-the-tests";
+const BOT_TOKEN: &str = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// What a test may want different, by the name of the setting. An empty value removes the setting.
+pub(crate) type Overrides<'a> = &'a [(&'a str, &'a str)];
+
+/// A running system.
+pub(crate) struct TestApp {
+    pub(crate) simulator: Simulator,
+    pub(crate) app: App,
+    pub(crate) pool: PgPool,
+    http: reqwest::Client,
+    database: TestDatabase,
+    settings: BTreeMap<String, String>,
+}
+
+impl TestApp {
+    /// All roles, one shop, one forum, one spreadsheet.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(overrides: Overrides<'_>) -> Self {
+        let simulator = simulated_world().await;
+        let database = database().await;
+        let mut settings = settings(&simulator, &database.url);
+        for (name, value) in overrides {
+            settings.insert((*name).to_owned(), (*value).to_owned());
+        }
+        settings.retain(|_, value| !value.is_empty());
+        let app = start_app(&settings).await;
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { simulator, app, pool: database.pool.clone(), http, database, settings }
+    }
+
+    /// Stops the app and starts another one over the same database and the same world.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { simulator, app, pool, http, database, settings } = self;
+        app.stop().await;
+        Self { app: start_app(&settings).await, simulator, pool, http, database, settings }
+    }
+
+    fn public(&self) -> SocketAddr {
+        self.app.public_address().expect("a receiver")
+    }
+
+    /// A request to the webhook, to be changed and sent.
+    pub(crate) fn webhook(&self) -> reqwest::RequestBuilder {
+        self.http.post(format!("http://{}/webhook/shopee", self.public()))
+    }
+
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.public()))
+    }
+
+    /// Sends a body signed as Shopee signs it.
+    pub(crate) async fn push_bytes(&self, body: impl Into<Vec<u8>>) -> Response {
+        let body = body.into();
+        let signature = self.simulator.sign_push(PARTNER, &body).expect("the app is known");
+        self.webhook().header("authorization", signature).body(body).send().await.expect("an answer")
+    }
+
+    /// Sends a push and insists on the answer that Shopee wants: 200 without a body.
+    pub(crate) async fn push(&self, push: &Value) {
+        let answer = self.push_bytes(push.to_string()).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{push}");
+        assert_eq!(answer.text().await.expect("a body"), "");
+    }
+
+    /// Waits until no job is ready or running.
+    pub(crate) async fn drain(&self) {
+        let sql = "SELECT count(*) FROM pushbox.jobs WHERE state <> 'dead'";
+        let begun = Instant::now();
+        while self.count(sql).await > 0 {
+            if begun.elapsed() > Duration::from_secs(30) {
+                let left: Vec<(String, String, i32, Option<String>, Option<String>)> =
+                    sqlx::query_as("SELECT kind, state, attempt, last_error, waiting_on FROM pushbox.jobs")
+                        .fetch_all(&self.pool)
+                        .await
+                        .expect("jobs");
+                panic!("jobs are left: {left:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    /// Ends the test: nothing may be left over, and no call may have been one that the world does not know.
+    pub(crate) async fn finish(self) {
+        self.drain().await;
+        let dead: Vec<(String, Option<String>)> = sqlx::query_as("SELECT kind, last_error FROM pushbox.jobs")
+            .fetch_all(&self.pool)
+            .await
+            .expect("jobs");
+        assert!(dead.is_empty(), "dead jobs: {dead:?}");
+        assert_eq!(self.simulator.unknown_calls(), Vec::<String>::new());
+        self.app.stop().await;
+        self.simulator.shutdown().await;
+    }
+}
+
+async fn start_app(settings: &BTreeMap<String, String>) -> App {
+    let inputs = Inputs { environment: settings.clone(), toml: None };
+    let loaded = Config::load(&inputs, &Roles::all()).unwrap_or_else(|faults| panic!("{faults}"));
+    App::start(loaded.config, &Roles::all(), true).await.expect("start pushbox")
+}
+
+async fn simulated_world() -> Simulator {
+    // Quotas and budgets run a hundred times faster than the real ones, and so do the settings below.
+    let options = SimulatorOptions { time_scale: 100.0, ..SimulatorOptions::default() };
+    let simulator = Simulator::start(options).await.expect("start the simulator");
+    simulator.add_app(PARTNER, "api-key-of-the-tests", PUSH_KEY, CALLBACK);
+    simulator.add_shop(PARTNER, SHOP, "SG");
+    simulator.add_bot(BOT_TOKEN, "pushbox_test_bot");
+    simulator.add_forum(CHAT, "Orders of the tests");
+    simulator.add_spreadsheet(SPREADSHEET, "Orders of the tests");
+    simulator
+}
+
+fn settings(simulator: &Simulator, database_url: &str) -> BTreeMap<String, String> {
+    let tokens = simulator.shop_tokens(SHOP).expect("the shop has tokens");
+    let pairs = [
+        ("DATABASE_URL", database_url.to_owned()),
+        ("LISTEN", "127.0.0.1:0".to_owned()),
+        ("ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("PARTNER_ID", PARTNER.to_string()),
+        ("PARTNER_KEY", "api-key-of-the-tests".to_owned()),
+        ("WEBHOOK_PARTNER_KEY", PUSH_KEY.to_owned()),
+        ("CALLBACK_URL", CALLBACK.to_owned()),
+        ("SHOP_ID", SHOP.to_string()),
+        ("ACCESS_TOKEN", tokens.access_token.clone()),
+        ("REFRESH_TOKEN", tokens.refresh_token.clone()),
+        ("SHOPEE_API_URL", simulator.shopee_url().to_string()),
+        ("TELEGRAM_BOT_TOKEN", BOT_TOKEN.to_owned()),
+        ("TELEGRAM_CHAT_ID", CHAT.to_string()),
+        ("TELEGRAM_API_URL", simulator.telegram_url().to_string()),
+        ("TELEGRAM_CHAT_PER_SECOND", "100".to_owned()),
+        ("TELEGRAM_CHAT_PER_MINUTE", "1800".to_owned()),
+        ("GOOGLE_CREDENTIALS_JSON", simulator.google_credentials_json()),
+        ("SPREADSHEET_ID", SPREADSHEET.to_owned()),
+        ("GOOGLE_SHEETS_URL", simulator.google_url().to_string()),
+        ("ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+        ("POLL_INTERVAL", "50ms".to_owned()),
+        ("RETRY_BASE", "50ms".to_owned()),
+        ("DATABASE_MAX_CONNECTIONS", "8".to_owned()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// An order of two items as Shopee's detail shows it, and its income.
+pub(crate) fn order(order_sn: &str, status: &str, update_time: i64) -> (Map<String, Value>, Value) {
+    let detail = json!({
+        "order_sn": order_sn, "region": "SG", "currency": "SGD", "cod": false, "order_status": status,
+        "message_to_seller": "please hurry", "create_time": 1_790_000_000, "update_time": update_time,
+        "days_to_ship": 2, "ship_by_date": 1_790_172_800, "pay_time": 1_790_000_100, "total_amount": 30.5,
+        "buyer_user_id": 77, "buyer_username": "jolly_buyer", "payment_method": "Credit Card",
+        "shipping_carrier": "SPX", "item_list": [
+            {"item_id": 501, "item_name": "Tea pot", "item_sku": "TP", "model_id": 601, "model_name": "Red",
+             "model_sku": "TP-R", "model_quantity_purchased": 1, "model_original_price": 12.0,
+             "model_discounted_price": 10.5},
+            {"item_id": 502, "item_name": "Cup", "item_sku": "CUP", "model_id": 0, "model_name": "",
+             "model_sku": "", "model_quantity_purchased": 2, "model_original_price": 10.0,
+             "model_discounted_price": 10.0}],
+        "package_list": [{"package_number": "OFG1", "logistics_status": "LOGISTICS_READY", "shipping_carrier": "SPX"}],
+        "recipient_address": {"name": "P******n", "phone": "****", "full_address": "****"},
+    });
+    let escrow = json!({
+        "order_sn": order_sn, "buyer_user_name": "jolly_buyer", "return_order_sn_list": [],
+        "order_income": {
+            "escrow_amount": 25.01, "buyer_total_amount": 30.5, "commission_fee": 2.0, "service_fee": 1.49,
+            "seller_transaction_fee": 2.0, "buyer_paid_shipping_fee": 0, "actual_shipping_fee": 0,
+            "voucher_from_seller": 0, "voucher_from_shopee": 0,
+            "items": [
+                {"item_id": 501, "model_id": 601, "quantity_purchased": 1, "discounted_price": 10.5},
+                {"item_id": 502, "model_id": 0, "quantity_purchased": 2, "discounted_price": 20.0}],
+        },
+    });
+    let Value::Object(detail) = detail else { unreachable!("an object") };
+    (detail, escrow)
+}
+
+/// The push of a change of status, in the shape that was observed live.
+pub(crate) fn status_push(order_sn: &str, status: &str, update_time: i64) -> Value {
+    json!({"msg_id": "0123456789abcdef0123456789abcdef",
+           "data": {"completed_scenario": "", "items": [], "ordersn": order_sn, "status": status,
+                    "update_time": update_time},
+           "shop_id": SHOP, "code": 3, "timestamp": update_time + 1})
+}
