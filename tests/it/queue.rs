@@ -92,7 +92,11 @@ async fn a_done_job_moves_to_the_history_once() {
     put(&db.pool, vec![probe("x")]).await;
     let (claim_id, rows) = take(&db.pool).await;
     let mut connection = db.pool.acquire().await.expect("connection");
-    assert_eq!(complete(&mut connection, &[done(&rows[0], claim_id)]).await.expect("complete"), [rows[0].id]);
+    let moved = complete(&mut connection, &[done(&rows[0], claim_id)]).await.expect("complete");
+    assert_eq!(
+        moved.iter().map(|one| (one.id, one.state.as_str())).collect::<Vec<_>>(),
+        [(rows[0].id, "done")]
+    );
     assert!(complete(&mut connection, &[done(&rows[0], claim_id)]).await.expect("complete").is_empty());
     assert_eq!(count(&db.pool, "SELECT count(*) FROM pushbox.jobs").await, 0);
     assert_eq!(count(&db.pool, "SELECT count(*) FROM pushbox.job_history WHERE outcome = 'done'").await, 1);
