@@ -22,7 +22,7 @@ pub(super) fn run(_: &Arguments) -> Outcome {
 }
 
 /// 32 bytes of the thread's generator, which is cryptographic and seeded by the system, in base64.
-fn key() -> String {
+pub(super) fn key() -> String {
     STANDARD.encode(rand::random::<[u8; 32]>())
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod keygen;
 mod migrate;
 mod openapi;
+mod scene;
 mod send;
 mod serve;
 mod shutdown;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Faults, Inputs, Loaded, Roles};
+use crate::simulator::FaultProfile;
 
 /// Receives signed Shopee pushes exactly once and acts on them.
 #[derive(Debug, Parser)]
@@ -72,6 +74,16 @@ enum FaultLevel {
     Realistic,
     /// Much more of it, with outages and answers that never come
     Harsh,
+}
+
+impl From<FaultLevel> for FaultProfile {
+    fn from(level: FaultLevel) -> Self {
+        match level {
+            FaultLevel::None => Self::None,
+            FaultLevel::Realistic => Self::Realistic,
+            FaultLevel::Harsh => Self::Harsh,
+        }
+    }
 }
 
 /// Why a command did not do its work.
@@ -156,11 +168,6 @@ fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
         .build()
         .map_err(|error| anyhow::Error::new(error).context("starting the runtime"))?
         .block_on(work)
-}
-
-/// What a command answers whose module is not connected yet.
-fn not_wired(call: &str) -> Failure {
-    Failure::Failed(anyhow::anyhow!("{call} is not connected to this command yet"))
 }
 
 #[cfg(test)]

@@ -1,26 +1,37 @@
 //! `pushbox simulate`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use crate::cli::{FaultLevel, Outcome, block_on, not_wired, shutdown};
+use anyhow::Context as _;
+
+use crate::cli::{FaultLevel, Outcome, block_on, scene, shutdown};
+use crate::simulator::traffic::{Expectation, Traffic, scenario};
+use crate::simulator::{Simulator, SimulatorOptions};
 
 /// Run the simulator of Shopee, Telegram and Google Sheets alone, to develop against
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Prints the settings (hosts, keys, tokens) that make a `pushbox serve` in another terminal use
-it. Refuses what the real services would refuse.
+it, and orders to send pushes of. Refuses what the real services would refuse; quotas are real.
+Shopee listens on --listen, Telegram on the port after it, Google on the one after that.
 
 Examples:
   pushbox simulate
-  pushbox simulate --faults harsh --seed 7")]
+  pushbox simulate --faults harsh --seed 7
+  pushbox simulate --journal world.jsonl    the same world again the next time")]
 pub(super) struct Arguments {
-    /// Address to listen on; port 0 takes any that is free
+    /// Address of Shopee; port 0 takes any three that are free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
 
     /// How many shops there are
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=500))]
     shops: u32,
+
+    /// About how many orders they have
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    orders: u32,
 
     /// What is random repeats with the same seed
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -29,16 +40,103 @@ pub(super) struct Arguments {
     /// How much goes wrong
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = FaultLevel::None)]
     faults: FaultLevel,
+
+    /// Keep the world in this file, and go on with what it holds
+    #[arg(long, value_name = "PATH")]
+    journal: Option<PathBuf>,
 }
+
+/// Pushes in the life of an order, on average.
+const PUSHES_PER_ORDER: u32 = 5;
+/// Orders that are shown as examples.
+const SHOWN: usize = 3;
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    block_on(async { simulate(arguments) })
+    block_on(simulate(arguments))
 }
 
-/// The one place that connects this command.
-fn simulate(arguments: &Arguments) -> Outcome {
-    let stop = shutdown::on_signal()
-        .map_err(|error| anyhow::Error::new(error).context("watching for stop signals"))?;
-    let _ = (arguments.listen, arguments.shops, arguments.seed, arguments.faults, stop);
-    Err(not_wired("simulator::Simulator::start"))
+async fn simulate(arguments: &Arguments) -> Outcome {
+    let stop = shutdown::on_signal().context("watching for stop signals")?;
+    let sim = Simulator::start(options(arguments)?).await?;
+    scene::set(&sim);
+    let plan =
+        scenario(arguments.seed, (arguments.orders * PUSHES_PER_ORDER) as usize, arguments.shops as usize);
+    let shops = Traffic::install(&sim, &plan, scene::PARTNER_ID);
+    if sim.read(|world| world.shopee.shops.values().all(|shop| shop.orders.is_empty())) {
+        Traffic::put_orders(&sim, &plan);
+    }
+    sim.set_fault_profile(arguments.faults.into());
+    explain(&scene::settings(&sim, &shops), &Expectation::of(&plan));
+    stop.cancelled().await;
+    sim.shutdown().await;
+    Ok(())
+}
+
+fn options(arguments: &Arguments) -> anyhow::Result<SimulatorOptions> {
+    let beside = |offset: u16| -> anyhow::Result<SocketAddr> {
+        let mut address = arguments.listen;
+        if address.port() != 0 {
+            let port = address.port().checked_add(offset);
+            address.set_port(port.context("--listen needs two more ports after its own")?);
+        }
+        Ok(address)
+    };
+    Ok(SimulatorOptions {
+        shopee: arguments.listen,
+        telegram: beside(1)?,
+        google: beside(2)?,
+        journal: arguments.journal.clone(),
+        seed: arguments.seed,
+        ..SimulatorOptions::default()
+    })
+}
+
+/// Prints what to paste, as lines of a shell and of `.env`: comments and NAME='value'.
+#[expect(clippy::print_stdout, reason = "what a person asked for")]
+fn explain(settings: &[(&str, String)], orders: &Expectation) {
+    println!("# The simulator runs until Ctrl-C. Settings for `pushbox serve`, as lines of .env:");
+    for (name, value) in settings {
+        println!("{name}={}", quoted(value));
+    }
+    println!("\n# Then, with the same settings, send pushes of orders that exist:");
+    for (order_sn, order) in orders.orders.iter().take(SHOWN) {
+        println!(
+            "#   pushbox send --order-sn {order_sn} --shop-id {} --status {}",
+            order.shop_id, order.status
+        );
+    }
+    println!(
+        "# {} orders in all. The key of a bad push: pushbox send with another WEBHOOK_PARTNER_KEY.",
+        orders.orders.len()
+    );
+}
+
+/// In single quotes where a shell or a `.env` file would see more than text. No value holds such a quote.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
+    if value.chars().all(plain) { value.to_owned() } else { format!("'{value}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_printed_is_a_complete_configuration() {
+        use crate::config::{Config, Inputs, Roles};
+
+        let sim = Simulator::start(SimulatorOptions::default()).await.expect("a simulator");
+        scene::set(&sim);
+        let shops = Traffic::install(&sim, &scenario(1, 10, 2), scene::PARTNER_ID);
+        let text: Vec<String> = scene::settings(&sim, &shops)
+            .iter()
+            .map(|(name, value)| format!("{name}={}", quoted(value)))
+            .collect();
+        let environment = dotenvy::from_read_iter(text.join("\n").as_bytes())
+            .collect::<Result<_, _>>()
+            .expect("lines of .env");
+        let loaded = Config::load(&Inputs { environment, toml: None }, &Roles::all()).expect("no faults");
+        assert_eq!(loaded.config.shopee.shops.len(), 1);
+        assert!(loaded.config.telegram.is_some() && loaded.config.sheets.is_some());
+    }
 }

@@ -41,21 +41,35 @@ pub enum LoggingError {
 /// Sends logs to standard error as `settings` say and panics to the log. Once per process.
 pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
     tracing_subscriber::registry()
-        .with(layer(settings, std::io::stderr)?)
+        .with(layer(settings, std::io::stderr, true)?)
         .try_init()
         .map_err(LoggingError::Installed)?;
     log_panics();
     Ok(())
 }
 
-/// The layer that formats, behind both filters.
-fn layer<W>(settings: &LogSettings, writer: W) -> Result<impl Layer<Registry> + use<W>, LoggingError>
+/// The same into a file, for a command whose terminal shows something else. Once per process.
+pub fn init_file(settings: &LogSettings, file: std::fs::File) -> Result<(), LoggingError> {
+    tracing_subscriber::registry()
+        .with(layer(settings, std::sync::Mutex::new(file), false)?)
+        .try_init()
+        .map_err(LoggingError::Installed)?;
+    log_panics();
+    Ok(())
+}
+
+/// The layer that formats, behind both filters; `colours` only where a terminal may show them.
+fn layer<W>(
+    settings: &LogSettings,
+    writer: W,
+    colours: bool,
+) -> Result<impl Layer<Registry> + use<W>, LoggingError>
 where
     W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
 {
     let wanted = EnvFilter::try_new(&settings.filter).map_err(LoggingError::Filter)?;
     let caps = Targets::new().with_default(LevelFilter::TRACE).with_targets(CAPS);
-    let format = tracing_subscriber::fmt::layer().with_writer(writer);
+    let format = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer);
     let format =
         if settings.json { format.json().flatten_event(true).boxed() } else { format.compact().boxed() };
     Ok(format.with_filter(wanted.and(caps)))
@@ -100,7 +114,7 @@ mod tests {
         let sink = Sink::default();
         let writer = sink.clone();
         let settings = LogSettings { filter: filter.to_owned(), json };
-        let layer = layer(&settings, move || writer.clone()).unwrap();
+        let layer = layer(&settings, move || writer.clone(), true).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), speak);
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn a_wrong_filter_names_the_setting() {
         let settings = LogSettings { filter: "pushbox=loud".to_owned(), json: false };
-        let error = layer(&settings, io::stderr).err().unwrap();
+        let error = layer(&settings, io::stderr, true).err().unwrap();
         assert!(error.to_string().contains("LOG_LEVEL"));
     }
 }

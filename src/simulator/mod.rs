@@ -60,8 +60,10 @@ pub struct SimulatorOptions {
     pub journal: Option<PathBuf>,
     /// For random faults and tokens.
     pub seed: u64,
-    /// Quotas and token lifetimes run this much faster; 1.0 is real.
+    /// Token lifetimes run out this much faster; 1.0 is real.
     pub time_scale: f64,
+    /// Quotas fill up again this much faster; 1.0 is real.
+    pub quota_scale: f64,
     /// Whether the refresh token that was spent last returns the same pair again for 4 hours, as one
     /// official answer says; by default it is spent for good, as the reference says.
     pub refresh_grace: bool,
@@ -77,6 +79,7 @@ impl Default for SimulatorOptions {
             journal: None,
             seed: 1,
             time_scale: 1.0,
+            quota_scale: 1.0,
             refresh_grace: false,
         }
     }
@@ -107,10 +110,11 @@ impl Drop for Inner {
 impl Simulator {
     /// Replays the journal, if there is one, and listens.
     pub async fn start(options: SimulatorOptions) -> anyhow::Result<Self> {
-        anyhow::ensure!(options.time_scale > 0.0, "the simulator's time_scale must be above 0");
+        let positive = options.time_scale > 0.0 && options.quota_scale > 0.0;
+        anyhow::ensure!(positive, "the simulator's time_scale and quota_scale must be above 0");
         let mut world = World::default();
         let journal = options.journal.as_deref().map(|path| Journal::open(path, &mut world)).transpose()?;
-        let shared = Shared::new(world, journal, options.seed, options.time_scale, options.refresh_grace);
+        let shared = Shared::new(world, journal, &options);
         let stop = CancellationToken::new();
         let shopee = Server::bind(options.shopee).await?;
         let telegram = Server::bind(options.telegram).await?;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::simulator::SimulatorOptions;
 use crate::simulator::fault::FaultBook;
 use crate::simulator::journal::Journal;
 use crate::simulator::state::{Change, World};
@@ -16,8 +17,10 @@ use crate::simulator::state::{Change, World};
 #[derive(Debug)]
 pub struct Shared {
     state: Mutex<State>,
-    /// How much faster than real quotas and lifetimes run.
+    /// How much faster than real lifetimes run out.
     pub time_scale: f64,
+    /// How much faster than real quotas fill up again.
+    pub quota_scale: f64,
     /// The newest spent refresh token still returns its pair for some hours.
     pub refresh_grace: bool,
     /// How far this world's clock is ahead of the machine's, in milliseconds.
@@ -33,19 +36,14 @@ struct State {
 }
 
 impl Shared {
-    pub(super) fn new(
-        world: World,
-        journal: Option<Journal>,
-        seed: u64,
-        time_scale: f64,
-        refresh_grace: bool,
-    ) -> Arc<Self> {
+    pub(super) fn new(world: World, journal: Option<Journal>, options: &SimulatorOptions) -> Arc<Self> {
+        let SimulatorOptions { seed, time_scale, quota_scale, refresh_grace, .. } = *options;
         let ahead_ms = AtomicI64::new(0);
         let faults = FaultBook::new(seed);
         // Not the bare seed: a world that goes on from a journal must not hand out its first tokens again.
         let random = StdRng::seed_from_u64(seed ^ u64::try_from(machine_ms()).unwrap_or(0).rotate_left(32));
         let state = Mutex::new(State { world, journal, faults, random });
-        Arc::new(Self { state, time_scale, refresh_grace, ahead_ms })
+        Arc::new(Self { state, time_scale, quota_scale, refresh_grace, ahead_ms })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -86,9 +84,13 @@ impl Shared {
     }
 
     /// How many milliseconds of this world's clock `seconds` of the real platform take.
-    #[expect(clippy::cast_possible_truncation, reason = "at most months in milliseconds")]
     pub fn scaled_ms(&self, seconds: u32) -> i64 {
-        ((f64::from(seconds) * 1000.0 / self.time_scale) as i64).max(1)
+        scaled(seconds, self.time_scale)
+    }
+
+    /// The same for a quota that fills up again in `seconds`.
+    pub fn quota_ms(&self, seconds: u32) -> i64 {
+        scaled(seconds, self.quota_scale)
     }
 }
 
@@ -139,6 +141,11 @@ impl Tx<'_> {
     pub fn now(&self) -> i64 {
         self.now_ms / 1000
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "at most months in milliseconds")]
+fn scaled(seconds: u32, scale: f64) -> i64 {
+    ((f64::from(seconds) * 1000.0 / scale) as i64).max(1)
 }
 
 fn machine_ms() -> i64 {

@@ -25,6 +25,7 @@ pub mod sheet_rows;
 pub mod shops;
 pub mod stats;
 pub mod telegram;
+pub mod totals;
 
 pub use migrate::{MigrateError, migrate, migrations};
 

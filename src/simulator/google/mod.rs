@@ -227,7 +227,7 @@ fn allowed(tx: &Tx<'_>, headers: &HeaderMap, operation: &Operation) -> Result<St
 }
 
 fn count(tx: &mut Tx<'_>, user: &str, write: bool) -> Result<(), Refusal> {
-    let window = tx.now_ms / tx.shared.scaled_ms(60);
+    let window = tx.now_ms / tx.shared.quota_ms(60);
     let current = tx.google.quota.get(user).filter(|quota| quota.window == window);
     let calls = current.map_or(0, |quota| if write { quota.writes } else { quota.reads });
     if calls >= PER_MINUTE {

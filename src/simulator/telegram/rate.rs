@@ -11,7 +11,7 @@ const PER_MINUTE: usize = 20;
 
 /// Refuses what comes too fast.
 pub(super) fn check(chat: &Chat, tx: &Tx<'_>) -> Result<(), Refusal> {
-    let wait_ms = wait_ms(chat, tx.now_ms, tx.shared.scaled_ms(1), tx.shared.scaled_ms(60));
+    let wait_ms = wait_ms(chat, tx.now_ms, tx.shared.quota_ms(1), tx.shared.quota_ms(60));
     if wait_ms <= 0 {
         return Ok(());
     }

@@ -44,7 +44,7 @@ async fn telegram_keeps_its_rules() {
 #[tokio::test]
 async fn telegram_slows_a_burst_down() {
     // So slow that the test cannot take as long as the bucket needs to drain.
-    let world = world_with(SimulatorOptions { time_scale: 0.01, ..SimulatorOptions::default() }).await;
+    let world = world_with(SimulatorOptions { quota_scale: 0.01, ..SimulatorOptions::default() }).await;
     world.sim.add_group(-7, "Plain");
     let mut last = (0, Value::Null, None);
     for _ in 0..5 {

@@ -65,6 +65,14 @@ impl Traffic {
         plan.shops.iter().map(add).collect()
     }
 
+    /// Brings every order of the plan to where it is at the plan's end, without any push.
+    pub fn put_orders(sim: &Simulator, plan: &Plan) {
+        let epoch = sim.shared().now_ms() / 1000;
+        for change in plan.actions.iter().filter_map(|action| truth(plan, action, epoch)) {
+            sim.change(change);
+        }
+    }
+
     /// Plays the plan to its end, from where an earlier run of the same plan stopped. Errors only if the
     /// app is not there; a receiver that is down is waited for.
     pub async fn run(
@@ -131,6 +139,24 @@ fn begin(sim: &Simulator, plan: &Plan) -> i64 {
     })
 }
 
+/// How an action changes the truth about an order; none for what only tells of it.
+fn truth(plan: &Plan, action: &Action, epoch: i64) -> Option<ShopeeChange> {
+    match action {
+        Action::Put { order } => {
+            let order = &plan.orders[*order];
+            Some(ShopeeChange::OrderPut { shop_id: order.shop_id, order: order.truth(epoch) })
+        }
+        Action::Move { shop_id, order_sn, status, at, patch } => Some(ShopeeChange::OrderMoved {
+            shop_id: *shop_id,
+            order_sn: order_sn.clone(),
+            status: (*status).to_owned(),
+            update_time: epoch + at,
+            patch: orders::at_epoch(patch, epoch),
+        }),
+        Action::Send { .. } | Action::Forge { .. } | Action::Lose { .. } | Action::Probe => None,
+    }
+}
+
 struct Player {
     sim: Simulator,
     plan: Arc<Plan>,
@@ -144,21 +170,10 @@ impl Player {
     /// Plays an action that needs no network; whether it was one.
     fn play_truth(&self, index: u32, action: &Action) -> bool {
         match action {
-            Action::Put { order } => {
-                let order = &self.plan.orders[*order];
-                let change =
-                    ShopeeChange::OrderPut { shop_id: order.shop_id, order: order.truth(self.epoch) };
-                self.sim.change(change);
-                self.sim.change(TrafficChange::Moved { action: index });
-            }
-            Action::Move { shop_id, order_sn, status, at, patch } => {
-                self.sim.change(ShopeeChange::OrderMoved {
-                    shop_id: *shop_id,
-                    order_sn: order_sn.clone(),
-                    status: (*status).to_owned(),
-                    update_time: self.epoch + at,
-                    patch: orders::at_epoch(patch, self.epoch),
-                });
+            Action::Put { .. } | Action::Move { .. } => {
+                if let Some(change) = truth(&self.plan, action, self.epoch) {
+                    self.sim.change(change);
+                }
                 self.sim.change(TrafficChange::Moved { action: index });
             }
             Action::Lose { push } => {
