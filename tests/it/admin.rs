@@ -335,18 +335,18 @@ async fn the_numbers_add_up() {
         .await
         .unwrap();
 
-    let stats = get(&state, "/api/v1/stats").await;
-    assert_eq!(stats.status, StatusCode::OK, "{}", stats.body);
-    let stats = stats.json();
-    assert_eq!(stats["totals"], json!({"last_hour": 1, "last_day": 2, "redeliveries_last_day": 0}));
-    assert_eq!(stats["events"][0]["kind"], "order_status");
-    let queues = stats["queues"].as_array().unwrap();
+    let answer = get(&state, "/api/v1/stats").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let numbers = answer.json();
+    assert_eq!(numbers["totals"], json!({"last_hour": 1, "last_day": 2, "redeliveries_last_day": 0}));
+    assert_eq!(numbers["events"][0]["kind"], "order_status");
+    let queues = numbers["queues"].as_array().unwrap();
     assert_eq!(queues.len(), 4, "queues without jobs are listed too");
     let queue = |name: &str| queues.iter().find(|queue| queue["queue"] == name).unwrap();
     assert_eq!((&queue("sheet")["ready"], &queue("sheet")["paused"]), (&json!(1), &json!(true)));
     assert!(queue("sheet")["oldest_ready_s"].as_i64().unwrap() >= 3);
     assert_eq!((&queue("notify")["dead"], &queue("notify")["oldest_ready_s"]), (&json!(1), &Value::Null));
-    let latency = &stats["latency"][0];
+    let latency = &numbers["latency"][0];
     assert_eq!((&latency["kind"], &latency["jobs"]), (&json!("enrich_kind"), &json!(1)));
     assert!((9_000.0..60_000.0).contains(&latency["p50_ms"].as_f64().unwrap()), "{latency}");
 

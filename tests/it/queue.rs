@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use pushbox::clock::system;
 use pushbox::config::QueueSettings;
 use pushbox::domain::event::{NewEvent, Payload, Via, new_event_id};
