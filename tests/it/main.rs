@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod generated;
 mod layers;
+mod metrics;
 mod migrations;
 mod notify;
 mod openapi;
