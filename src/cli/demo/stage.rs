@@ -118,6 +118,9 @@ fn config(
         // A second is several of the simulator's minutes, and no budget of a minute may be spent at once.
         telegram.chat_per_second = telegram.chat_per_minute / 60;
     }
+    if let Some(sheets) = &mut config.sheets {
+        sheets.calls_per_minute *= QUOTA_SCALE;
+    }
     config.schedule.lost_push_interval = Duration::from_secs(3);
     config.queue.poll_interval = Duration::from_millis(500);
     config.queue.retry_base = Duration::from_secs(1);

@@ -11,12 +11,13 @@ use crate::cli::scene;
 use crate::domain::shopee::codes;
 use crate::simulator::state::telegram::Message;
 use crate::simulator::traffic::Expectation;
+use crate::store::audit::INVARIANTS;
 use crate::store::totals::{Announcement, count_codes, list_announcements, list_dead};
 
 /// Statuses without a row of their own: the default of `SHEET_IGNORE_STATUSES`.
 const IGNORED: &[&str] = &["UNPAID"];
-/// Dead jobs that are named.
-const DEAD_NAMED: i64 = 5;
+/// Dead jobs, and breaks of one promise of the audit, that are named.
+const NAMED: i64 = 5;
 
 /// What was found.
 pub(super) struct Findings {
@@ -48,9 +49,13 @@ pub(super) async fn check(
     let mut problems = Vec::new();
     received(&numbers, expected, &mut problems);
     codes_of(&count_codes(stage.pool()).await?, expected, &mut problems);
-    for job in list_dead(stage.pool(), DEAD_NAMED).await? {
+    for job in list_dead(stage.pool(), NAMED).await? {
         let (key, error) = (job.key.unwrap_or_default(), job.last_error.unwrap_or_default());
         problems.push(format!("{} {key} was given up: {error}", job.kind));
+    }
+    for invariant in INVARIANTS {
+        let breaks = invariant.breaks(stage.pool(), NAMED).await?;
+        problems.extend(breaks.iter().map(|one| format!("{} is broken: {one}", invariant.name)));
     }
     sheet(stage, expected, &mut problems);
     let announcements = list_announcements(stage.pool(), scene::CHAT_ID).await?;
