@@ -37,7 +37,7 @@ CREATE TABLE pushbox.events (
     occurred_at timestamptz,
     received_at timestamptz NOT NULL,
     via         text        NOT NULL,
-    first_jobs  smallint    NOT NULL DEFAULT 0,
+    first_jobs  text[]      NOT NULL DEFAULT '{}',
     PRIMARY KEY (received_at, id),
     CONSTRAINT events_via_check CHECK (via IN ('push', 'lost_push', 'reconcile', 'manual')),
     CONSTRAINT events_payload_check CHECK ((payload IS NULL) = (body IS NOT NULL))
@@ -57,7 +57,7 @@ COMMENT ON COLUMN pushbox.events.headers IS 'Request headers on the allow-list.'
 COMMENT ON COLUMN pushbox.events.occurred_at IS 'When it happened by the platform''s clock.';
 COMMENT ON COLUMN pushbox.events.received_at IS 'When it reached us.';
 COMMENT ON COLUMN pushbox.events.via IS 'How it reached us: push, lost_push, reconcile or manual.';
-COMMENT ON COLUMN pushbox.events.first_jobs IS 'How many jobs were asked for in the transaction that stored the event.';
+COMMENT ON COLUMN pushbox.events.first_jobs IS 'Kinds of the jobs that were asked for in the transaction that stored the event, one entry per job.';
 CREATE INDEX events_subject_idx ON pushbox.events (subject, received_at) WHERE subject IS NOT NULL;
 -- Nothing should land here: it keeps the promise to store even when the partitions were not made in time.
 CREATE TABLE pushbox.events_default PARTITION OF pushbox.events DEFAULT;

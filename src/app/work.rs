@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Parts;
+use crate::clients::sheets::SheetsClient;
 use crate::clients::shopee::ShopeeClient;
+use crate::clients::telegram::TelegramClient;
 use crate::jobs::enrich::EnrichHandler;
+use crate::jobs::notify::NotifyHandler;
+use crate::jobs::sheet::{SheetHandler, SheetOptions};
 use crate::queue::{QueueSpec, Runtime};
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
@@ -16,6 +20,14 @@ use crate::schedule::{Driver, Task};
 const ENRICH_BATCH: usize = 50;
 /// A batch of orders takes two kinds of calls of up to half a minute each.
 const ENRICH_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Orders in one flush of a spreadsheet.
+const SHEET_BATCH: usize = 500;
+/// One read of up to a minute and one write of up to two, for each part of a flush.
+const SHEET_TIMEOUT: Duration = Duration::from_secs(600);
+/// Announcements of one chat that are looked at together, and merged when they are too many.
+const NOTIFY_BATCH: usize = 200;
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The workers of every queue that has something to do with these settings.
 pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
@@ -30,6 +42,26 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
             waker: parts.waker.clone(),
         };
         specs.push(QueueSpec::new(Arc::new(handler), ENRICH_BATCH, settings.concurrency, ENRICH_TIMEOUT));
+    }
+    if let Some(sheets) = &parts.config.sheets {
+        let client = Arc::new(SheetsClient::new(sheets).await?);
+        let options = SheetOptions {
+            ignore_statuses: parts.plan.routes.sheet_ignore_statuses.clone(),
+            timezone: parts.config.display_timezone,
+            calls_per_minute: sheets.calls_per_minute,
+            ..SheetOptions::default()
+        };
+        let handler = SheetHandler::new(parts.pool.clone(), client, parts.clock.clone(), options);
+        specs.push(
+            QueueSpec::new(Arc::new(handler), SHEET_BATCH, settings.concurrency, SHEET_TIMEOUT).exclusive(),
+        );
+    }
+    if let Some(telegram) = &parts.config.telegram {
+        let client = TelegramClient::new(telegram)?;
+        let handler = NotifyHandler::new(parts.pool.clone(), client, telegram, parts.config.display_timezone);
+        specs.push(
+            QueueSpec::new(Arc::new(handler), NOTIFY_BATCH, settings.concurrency, NOTIFY_TIMEOUT).exclusive(),
+        );
     }
     Ok(Runtime::new(parts.pool.clone(), settings, &parts.worker, parts.waker.clone(), specs))
 }

@@ -149,6 +149,8 @@ pub struct SheetsSettings {
     pub credentials: SecretString,
     /// `GOOGLE_SHEETS_URL`; none: Google's own.
     pub api_url: Option<Url>,
+    /// `SHEETS_CALLS_PER_MINUTE`: reads, and as many writes, over all spreadsheets.
+    pub calls_per_minute: u32,
 }
 
 /// The receiver's limits.

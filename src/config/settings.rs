@@ -150,6 +150,8 @@ settings! {
             .secret().example("/run/secrets/google.json");
         SPREADSHEET_ID: "Spreadsheet that holds every order, as id or as the address in the browser. More, with filters: `[[spreadsheets]]` in `pushbox.toml`."
             .example("1AbC...");
+        SHEETS_CALLS_PER_MINUTE: "Reads, and as many writes, per minute over all spreadsheets. Google allows a service account 60 of each."
+            .default("48");
         GOOGLE_SHEETS_URL: "Host of the Sheets API, when it is not Google's own." .example("http://127.0.0.1:8090/");
     }
     Database {

@@ -63,6 +63,7 @@ pub(super) fn sheets(
 ) -> (Option<SheetsSettings>, Vec<SpreadsheetRoute>) {
     let credentials = lookup.optional(&set::GOOGLE_CREDENTIALS_JSON, google_credentials);
     let api_url = lookup.http_url(&set::GOOGLE_SHEETS_URL);
+    let calls_per_minute = lookup.value(&set::SHEETS_CALLS_PER_MINUTE, |text| parse::number(text, 1, 60_000));
     let mut spreadsheets: Vec<SpreadsheetRoute> = Vec::new();
     if let Some(spreadsheet_id) = lookup.optional(&set::SPREADSHEET_ID, parse::spreadsheet_id) {
         spreadsheets.push(SpreadsheetRoute { spreadsheet_id, filter: Filter::default() });
@@ -88,7 +89,7 @@ pub(super) fn sheets(
         named,
         ("Google Sheets", "spreadsheets"),
     );
-    (credentials.map(|credentials| SheetsSettings { credentials, api_url }), spreadsheets)
+    (credentials.map(|credentials| SheetsSettings { credentials, api_url, calls_per_minute }), spreadsheets)
 }
 
 /// A credential needs a destination in every process, because every process routes by destinations; a

@@ -83,6 +83,11 @@ impl NewJob {
         self.queue
     }
 
+    /// The stable name of what is to be done.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     pub(crate) fn event(&self) -> Option<Uuid> {
         self.event_id
     }

@@ -132,7 +132,8 @@ struct Rows {
     occurred_at: Vec<Option<DateTime<Utc>>>,
     received_at: Vec<DateTime<Utc>>,
     via: Vec<&'static str>,
-    first_jobs: Vec<i16>,
+    /// Kinds joined by commas: Postgres has no arrays of arrays of different lengths.
+    first_jobs: Vec<String>,
     jobs: Columns,
 }
 
@@ -158,7 +159,7 @@ impl Rows {
         self.occurred_at.push(event.occurred_at);
         self.received_at.push(event.received_at);
         self.via.push(event.via.as_str());
-        self.first_jobs.push(i16::try_from(jobs.len()).unwrap_or(i16::MAX));
+        self.first_jobs.push(jobs.iter().map(NewJob::kind).collect::<Vec<_>>().join(","));
         for job in jobs {
             debug_assert_eq!(job.event(), Some(event.id), "a first job names its event");
             self.jobs.push(job);
@@ -205,7 +206,7 @@ const STORE: &str = concat!(
     "WITH input AS (
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
                               $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[], $12::bytea[],
-                              $13::jsonb[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::smallint[])
+                              $13::jsonb[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::text[])
               WITH ORDINALITY
               AS t(id, source, key, expires_at, account, code, kind, subject, payload, body, parse_error,
                    body_sha256, headers, occurred_at, received_at, via, first_jobs, ordinality)
@@ -227,7 +228,7 @@ const STORE: &str = concat!(
          INSERT INTO pushbox.events (id, source, account, code, kind, subject, payload, body, parse_error,
                                      body_sha256, headers, occurred_at, received_at, via, first_jobs)
          SELECT id, source, account, code, kind, subject, payload::jsonb, body, parse_error,
-                body_sha256, headers, occurred_at, received_at, via, first_jobs
+                body_sha256, headers, occurred_at, received_at, via, string_to_array(first_jobs, ',')
          FROM first JOIN keyed USING (source, key) WHERE keyed.event_id = first.id
          RETURNING id
      ), asked AS (

@@ -37,14 +37,17 @@ pub const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "event_has_jobs",
         promise: "no event without the jobs it asked for",
-        breaks: "SELECT format('event %s asked for %s jobs and is linked to %s', e.id, e.first_jobs, count(l.job_id))
-                 FROM pushbox.events e LEFT JOIN LATERAL (
-                     SELECT id AS job_id FROM pushbox.jobs WHERE event_id = e.id
-                     UNION SELECT id FROM pushbox.jobs WHERE merged_events <> '{}' AND merged_events @> ARRAY[e.id]
-                     UNION SELECT id FROM pushbox.job_history WHERE event_id = e.id
-                     UNION SELECT id FROM pushbox.job_history
-                           WHERE merged_events <> '{}' AND merged_events @> ARRAY[e.id]) l ON true
-                 WHERE e.first_jobs > 0 GROUP BY e.id, e.first_jobs HAVING count(l.job_id) < e.first_jobs",
+        breaks: "SELECT format('event %s asked for %s jobs of kind %s and is linked to %s',
+                               e.id, asked.jobs, asked.kind, count(l.job_id))
+                 FROM pushbox.events e
+                 CROSS JOIN LATERAL (SELECT kind, count(*) AS jobs FROM unnest(e.first_jobs) AS kind GROUP BY kind) asked
+                 LEFT JOIN LATERAL (
+                     SELECT id AS job_id, kind FROM pushbox.jobs WHERE event_id = e.id
+                     UNION SELECT id, kind FROM pushbox.jobs WHERE merged_events <> '{}' AND merged_events @> ARRAY[e.id]
+                     UNION SELECT id, kind FROM pushbox.job_history WHERE event_id = e.id
+                     UNION SELECT id, kind FROM pushbox.job_history
+                           WHERE merged_events <> '{}' AND merged_events @> ARRAY[e.id]) l ON l.kind = asked.kind
+                 GROUP BY e.id, asked.kind, asked.jobs HAVING count(l.job_id) < asked.jobs",
     },
     Invariant {
         name: "event_has_key",

@@ -38,7 +38,11 @@ fn settings(stub: &Stub) -> SheetsSettings {
         "token_uri": stub.url.join("token").unwrap(),
         "universe_domain": "googleapis.com",
     });
-    SheetsSettings { credentials: key.to_string().into(), api_url: Some(stub.url.clone()) }
+    SheetsSettings {
+        credentials: key.to_string().into(),
+        api_url: Some(stub.url.clone()),
+        calls_per_minute: 48,
+    }
 }
 
 fn refusal(code: u16, status: &str, message: &str) -> Said {

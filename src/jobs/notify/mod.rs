@@ -59,7 +59,7 @@ struct Pace {
 impl Pace {
     fn new(settings: &TelegramSettings) -> Self {
         let per_second = Duration::from_secs(1) / settings.chat_per_second.max(1);
-        let per_minute = Duration::from_secs(60) / settings.chat_per_minute.max(1);
+        let per_minute = Duration::from_mins(1) / settings.chat_per_minute.max(1);
         Self { interval: per_second.max(per_minute), burst: BURST }
     }
 }

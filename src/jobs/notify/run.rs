@@ -301,7 +301,7 @@ impl<'a> Run<'a> {
     async fn send_whole(&self, chat: Chat, pending: &Pending) -> Result<Posted, Stopped> {
         let orders = self.orders(std::slice::from_ref(pending)).await?;
         let subject = subject(pending, &orders);
-        let texts = render::announcement(&subject, &self.handler.look);
+        let texts = render::announcement(&subject, self.handler.look);
         let parts = number(texts.len());
         let mut posted = Posted::Sent;
         for (part, html) in (0..parts).zip(&texts).filter(|(part, _)| !pending.is_settled(*part)) {
@@ -323,7 +323,7 @@ impl<'a> Run<'a> {
     ) -> Result<(usize, Result<Posted, Stopped>), Stopped> {
         let orders = self.orders(pending).await?;
         let subjects: Vec<Subject<'_>> = pending.iter().map(|one| subject(one, &orders)).collect();
-        let digest = render::digest(&pending[0].topic.title, &subjects, &self.handler.look);
+        let digest = render::digest(&pending[0].topic.title, &subjects, self.handler.look);
         let events: Vec<Uuid> = pending[..digest.events].iter().map(|one| one.event.id).collect();
         let sends: Vec<i16> = pending[..digest.events].iter().map(|one| one.sends(0)).collect();
         let message = Outgoing {

@@ -13,13 +13,13 @@ use crate::store::destinations;
 use crate::store::telegram::{self as ledger, Intent, MAX_SENDS};
 
 /// What only a person can mend is looked at again so often.
-const AFTER_CONFIGURATION: Duration = Duration::from_secs(300);
+const AFTER_CONFIGURATION: Duration = Duration::from_mins(5);
 /// Telegram could not be reached.
 const AFTER_NOT_SENT: Duration = Duration::from_secs(10);
 /// Nobody knows whether the last message arrived.
 const AFTER_UNKNOWN: Duration = Duration::from_secs(5);
 /// What was repaired did not hold.
-const AFTER_FUTILE_REPAIR: Duration = Duration::from_secs(60);
+const AFTER_FUTILE_REPAIR: Duration = Duration::from_mins(1);
 /// On top of what a 429 asks for.
 const MARGIN: Duration = Duration::from_secs(1);
 

@@ -8,10 +8,10 @@ use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
 use crate::store::telegram::{self as ledger, AnnouncedEvent, Topic};
 
 /// Longer than finding out about the chat and creating the topic can take.
-const CREATE_LEASE: Duration = Duration::from_secs(60);
+const CREATE_LEASE: Duration = Duration::from_mins(1);
 
 /// How long to believe that a chat has no topics.
-const RECHECK_FORUM: Duration = Duration::from_secs(24 * 3600);
+const RECHECK_FORUM: Duration = Duration::from_hours(24);
 
 /// The topic of an event: one per source and code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Run<'_> {
                 let mut connection = self.handler.pool.acquire().await?;
                 match &made {
                     Ok(thread) => {
-                        ledger::settle_topic(&mut connection, chat.target, &topic.key, *thread).await?
+                        ledger::settle_topic(&mut connection, chat.target, &topic.key, *thread).await?;
                     }
                     Err(_) => ledger::forget_topic(&mut connection, chat.target, &topic.key, None).await?,
                 }

@@ -239,7 +239,7 @@ pub(super) mod tests {
         OrderRows::new(&stored(order_sn, lines), Tz::Asia__Singapore)
     }
 
-    fn shown(spec: &super::super::columns::TabSpec, row: &[Cell]) -> String {
+    fn shown(spec: &crate::jobs::sheet::columns::TabSpec, row: &[Cell]) -> String {
         assert_eq!(row.len(), spec.columns.len(), "a cell per column");
         let named = spec.columns.iter().zip(row);
         let lines: Vec<String> = named.map(|((name, _), cell)| format!("{name}: {cell:?}")).collect();

@@ -162,6 +162,7 @@ fn settings(simulator: &Simulator, database_url: &str) -> BTreeMap<String, Strin
         ("GOOGLE_CREDENTIALS_JSON", simulator.google_credentials_json()),
         ("SPREADSHEET_ID", SPREADSHEET.to_owned()),
         ("GOOGLE_SHEETS_URL", simulator.google_url().to_string()),
+        ("SHEETS_CALLS_PER_MINUTE", "4800".to_owned()),
         ("ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
         ("POLL_INTERVAL", "50ms".to_owned()),
         ("RETRY_BASE", "50ms".to_owned()),

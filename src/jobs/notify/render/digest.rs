@@ -19,7 +19,7 @@ pub struct Digest {
 
 /// One message with a line for each of the first subjects, as many as fit. They are of one topic, in order of
 /// receipt; at least one.
-pub fn digest(topic: &str, subjects: &[Subject<'_>], look: &Look) -> Digest {
+pub fn digest(topic: &str, subjects: &[Subject<'_>], look: Look) -> Digest {
     let shops = subjects.iter().any(|one| one.event.account != subjects[0].event.account);
     let mut pieces = vec![pack::Piece { block: heading(topic, subjects, look.zone), begins_section: false }];
     let lines = subjects.iter().map(|subject| line(subject, look.zone, shops));

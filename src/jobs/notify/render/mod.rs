@@ -62,7 +62,7 @@ pub fn title(event: &AnnouncedEvent) -> String {
 }
 
 /// The announcement of one event as messages, in order; at least one.
-pub fn announcement(subject: &Subject<'_>, look: &Look) -> Vec<String> {
+pub fn announcement(subject: &Subject<'_>, look: Look) -> Vec<String> {
     let mut head = section(push(subject, look));
     let mut items = Vec::new();
     if let Some(stored) = subject.order {
@@ -106,7 +106,7 @@ fn section(lines: Vec<Block>) -> Vec<Piece> {
     lines.into_iter().enumerate().map(piece).collect()
 }
 
-fn push(subject: &Subject<'_>, look: &Look) -> Vec<Block> {
+fn push(subject: &Subject<'_>, look: Look) -> Vec<Block> {
     let event = subject.event;
     let mut about = Block::new().markup("🏪 ").text(event.account.as_deref().unwrap_or("–"), SHORT);
     if let Some(number) = subject.number() {

@@ -14,7 +14,7 @@ const NOTE: usize = 700;
 const PACKAGES: usize = 5;
 
 /// Everything but the items, a line each.
-pub(super) fn head(stored: &StoredOrder, look: &Look) -> Vec<Block> {
+pub(super) fn head(stored: &StoredOrder, look: Look) -> Vec<Block> {
     let order = &stored.order;
     let mut lines = vec![headline(order), money_line(order)];
     lines.extend(buyer(order, look));
@@ -76,14 +76,14 @@ fn money_line(order: &Order) -> Block {
     if order.cod { block.markup(" · COD") } else { block }
 }
 
-fn buyer(order: &Order, look: &Look) -> Option<Block> {
+fn buyer(order: &Order, look: Look) -> Option<Block> {
     let name = filled(order.buyer_username.as_deref())?;
     let shown = if look.show_buyer { name.to_owned() } else { text::masked(name) };
     let block = Block::new().markup("👤 ").text(&shown, SHORT);
     Some(if order.region.is_empty() { block } else { block.markup(" · ").text(&order.region, SHORT) })
 }
 
-fn shipping(order: &Order, look: &Look) -> Block {
+fn shipping(order: &Order, look: Look) -> Block {
     let mut block = Block::new();
     if let Some(carrier) = filled(order.shipping_carrier.as_deref()) {
         block = block.markup("🚚 ").text(carrier, SHORT);

@@ -99,7 +99,7 @@ fn stored(items: Vec<OrderItem>) -> StoredOrder {
 #[test]
 fn an_order_is_announced_in_two_sections() {
     let (event, stored) = (event(), stored(vec![item(0, "T-Shirt <b>")]));
-    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, &LOOK);
+    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, LOOK);
     assert_eq!(parts.len(), 1);
     insta::assert_snapshot!(parts[0]);
 }
@@ -115,7 +115,7 @@ fn a_cancelled_order_says_who_and_why() {
     stored.order.cod = true;
     stored.income = None;
     stored.net_income = vec![None];
-    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, &LOOK);
+    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, LOOK);
     insta::assert_snapshot!(parts[0]);
 }
 
@@ -127,11 +127,11 @@ fn an_event_without_an_order_shows_its_fields() {
     event.subject = None;
     event.payload =
         Some(json!({"code": 28, "shop_id": 220_812_345, "data": {"points": 2, "violation": "late"}}));
-    let parts = announcement(&Subject { event: &event, order: None }, &LOOK);
+    let parts = announcement(&Subject { event: &event, order: None }, LOOK);
     insta::assert_snapshot!(parts[0]);
     event.payload = None;
     event.parse_error = Some("expected value at line 1".into());
-    let parts = announcement(&Subject { event: &event, order: None }, &LOOK);
+    let parts = announcement(&Subject { event: &event, order: None }, LOOK);
     assert!(parts[0].ends_with("⚠️ expected value at line 1"), "{}", parts[0]);
 }
 
@@ -140,14 +140,14 @@ fn sixty_items_are_counted_where_they_do_not_fit() {
     let event = event();
     let few: Vec<_> = (0..60).map(|n| item(n, &format!("Item {n}"))).collect();
     let stored = self::stored(few);
-    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, &LOOK);
+    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, LOOK);
     assert_eq!(parts.len(), 2, "80 entities a message");
     assert!(parts[1].starts_with("<code>2404011ABCDEF1</code> 2/2\n▫️ 2 × <b>Item "));
     assert!(parts.concat().contains("<b>Item 59</b>"));
 
     let many: Vec<_> = (0..200).map(|n| item(n, &"long name ".repeat(20))).collect();
     let stored = self::stored(many);
-    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, &LOOK);
+    let parts = announcement(&Subject { event: &event, order: Some(&stored) }, LOOK);
     assert_eq!(parts.len(), 3);
     let shown = parts.concat().matches("▫️").count();
     assert!(shown > 20, "{shown}");
@@ -159,11 +159,11 @@ fn a_digest_has_a_line_for_each_event() {
     let (event, stored) = (event(), stored(vec![]));
     let with = Subject { event: &event, order: Some(&stored) };
     let without = Subject { event: &event, order: None };
-    let digest = digest("Order status (3)", &[with, without], &LOOK);
+    let digest = digest("Order status (3)", &[with, without], LOOK);
     assert_eq!(digest.events, 2);
     insta::assert_snapshot!(digest.html);
     let many = vec![with; 300];
-    let digest = super::digest("Order status (3)", &many, &LOOK);
+    let digest = super::digest("Order status (3)", &many, LOOK);
     assert!((50..80).contains(&digest.events), "{}", digest.events);
     assert!(digest.html.contains(&format!("× {} ·", digest.events)));
     check(&digest.html).unwrap();
@@ -247,12 +247,12 @@ proptest! {
         }).collect();
         stored.order.cancel_reason = Some(note);
         let subject = Subject { event: &event, order: Some(&stored) };
-        let parts = announcement(&subject, &LOOK);
+        let parts = announcement(&subject, LOOK);
         prop_assert!((1..=3).contains(&parts.len()), "{} parts", parts.len());
         for part in &parts {
             check(part)?;
         }
-        let digest = digest("Order status (3)", &vec![subject; 100], &LOOK);
+        let digest = digest("Order status (3)", &vec![subject; 100], LOOK);
         prop_assert!(digest.events >= 1);
         check(&digest.html)?;
     }

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
+use crate::domain::money::decimals;
+
 /// Markup that is complete in itself: whatever it opens it closes, and values in it are escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Block(String);
@@ -205,13 +207,10 @@ pub fn clock_time(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%H:%M").to_string()
 }
 
-/// Currencies whose amounts are whole on the platforms.
-const WITHOUT_CENTS: [&str; 7] = ["CLP", "COP", "IDR", "JPY", "KRW", "TWD", "VND"];
-
 /// An amount with its currency: `SGD 1,234.50`. Currencies without small change show none, unless there is
 /// some.
 pub fn money(currency: &str, amount: Decimal) -> String {
-    let decimals = if amount.fract().is_zero() && WITHOUT_CENTS.contains(&currency) { 0 } else { 2 };
+    let decimals = if amount.fract().is_zero() { decimals(currency) as usize } else { 2 };
     let digits = format!("{:.decimals$}", amount.abs().round_dp(2));
     let (integer, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
     let mut grouped = String::with_capacity(digits.len() + 4);

@@ -1,0 +1,88 @@
+//! pushbox's own queue.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pushbox::config::QueueSettings;
+use pushbox::domain::job::{JobPayload, Queue};
+use pushbox::queue::{Batch, BatchHandler, NewJob, Outcome, QueueSpec, Runtime, Waker, enqueue};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, Seen};
+
+pub struct Pushbox;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Noop {
+    pub n: usize,
+    pub text: String,
+}
+
+impl JobPayload for Noop {
+    const KIND: &'static str = "noop";
+    const QUEUE: Queue = Queue::Forward;
+}
+
+struct Handler(Arc<Seen>);
+
+#[async_trait]
+impl BatchHandler<Noop> for Handler {
+    async fn handle(&self, batch: Batch<Noop>) -> HashMap<i64, Outcome> {
+        self.0.job(batch.jobs.len() as u64);
+        batch.jobs.iter().map(|job| (job.claim.job_id, Outcome::DONE)).collect()
+    }
+}
+
+pub fn job(n: usize) -> NewJob {
+    NewJob::new(&Noop { n, text: "x".repeat(210) }, 25).batch_key(format!("shop-{}", n % 50))
+}
+
+pub fn settings() -> QueueSettings {
+    QueueSettings {
+        max_attempts: 25,
+        concurrency: 4,
+        lease: Duration::from_secs(15),
+        poll_interval: Duration::from_millis(200),
+        retry_base: Duration::from_secs(5),
+        retry_max: Duration::from_secs(600),
+        shutdown_timeout: Duration::from_secs(10),
+    }
+}
+
+#[async_trait]
+impl Engine for Pushbox {
+    fn name(&self) -> &'static str {
+        "pushbox"
+    }
+
+    async fn prepare(&self, url: &str) -> anyhow::Result<()> {
+        use sqlx::Connection;
+        pushbox::store::migrate(&mut sqlx::PgConnection::connect(url).await?).await?;
+        Ok(())
+    }
+
+    async fn fill(&self, pool: &PgPool, jobs: usize) -> anyhow::Result<()> {
+        for start in (0..jobs).step_by(1000) {
+            let mut connection = pool.acquire().await?;
+            enqueue(&mut connection, (start..jobs.min(start + 1000)).map(job).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn work(&self, url: &str, seen: Arc<Seen>, stop: CancellationToken) -> anyhow::Result<()> {
+        let pool = crate::cluster::pool(url, 8).await?;
+        let spec = QueueSpec::new(Arc::new(Handler(seen)), 100, 4, Duration::from_secs(60));
+        Runtime::new(pool, &settings(), &uuid::Uuid::new_v4().to_string(), Waker::default(), vec![spec])
+            .run(stop)
+            .await;
+        Ok(())
+    }
+
+    async fn is_empty(&self, pool: &PgPool) -> anyhow::Result<bool> {
+        Ok(sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM pushbox.jobs)").fetch_one(pool).await?)
+    }
+}
