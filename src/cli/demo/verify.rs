@@ -178,7 +178,7 @@ impl Chat<'_> {
         }
         let thread = part.thread_id.map(i64::from);
         let topic = thread.and_then(|thread| self.topics.get(&thread));
-        let wanted = codes::title(part.code.parse().unwrap_or(-1));
+        let wanted = format!("{} ({})", codes::title(part.code.parse().unwrap_or(-1)), part.code);
         if topic != Some(&wanted) {
             return Some(format!("it was announced in topic {topic:?} instead of {wanted:?}"));
         }
