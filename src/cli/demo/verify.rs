@@ -188,7 +188,7 @@ impl Chat<'_> {
         let there = match part.message_id {
             Some(id) => self.by_id.get(&i64::from(id)).is_some_and(tells),
             // The answer was lost, and with it the id: the text has to be somewhere in the topic.
-            None => self.by_id.values().any(|message| tells(message)),
+            None => self.by_id.values().any(tells),
         };
         (!there).then(|| format!("no message in topic {wanted:?} tells of it"))
     }
