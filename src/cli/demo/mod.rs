@@ -249,8 +249,8 @@ fn introduce(arguments: &Arguments, home: &Home) {
     }
     say(format_args!(
         "A simulator plays Shopee, Telegram and Google. It sends {} different pushes from {}, as on\n\
-         {}: some twice, some late, some with a\n\
-         bad signature, some never (they wait in Shopee's lost queue).\n\
+         {}: some twice, some late,\n\
+         some with a bad signature, some never (they wait in Shopee's lost queue).\n\
          pushbox stores each once in Postgres, fetches the orders, fills a Google Sheet, writes to Telegram.",
         summary::count(u64::from(*pushes)),
         if *shops == 1 { "one shop".to_owned() } else { format!("{shops} shops") },
