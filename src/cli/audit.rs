@@ -16,10 +16,10 @@ const SHOWN: i64 = 5;
 /// Check in SQL that everything accepted is where it belongs
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Checks every promise about the tables: no event without its jobs, no job lost or done twice, no
-order or sheet row moved backwards, amounts that add up. Prints each with its breaks, and what
-became of the events per kind of job. Only reads; needs DATABASE_URL, or the private Postgres under
-DATA_DIR while no other pushbox uses it. Exit code 1 when a promise is broken.
+Checks every promise about the tables: no event without its jobs, no job lost or done twice,
+no order or sheet row moved backwards, amounts that add up. Prints each with its breaks, and what
+became of the events per kind of job. Only reads; needs DATABASE_URL, or the private Postgres
+under DATA_DIR while no other pushbox uses it. Exit code 1 when a promise is broken.
 
 Examples:
   pushbox audit

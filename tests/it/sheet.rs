@@ -48,6 +48,7 @@ impl Flow {
         let settings = SheetsSettings {
             credentials: simulator.google_credentials_json().into(),
             api_url: Some(simulator.google_url()),
+            calls_per_minute: 4800,
         };
         let client = Arc::new(SheetsClient::new(&settings).await.expect("a client"));
         let options = SheetOptions {
