@@ -1,13 +1,15 @@
 //! `pushbox simulate`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
 use crate::cli::{FaultLevel, Outcome, block_on, scene, shutdown};
+use crate::simulator::traffic::expectation::ExpectedOrder;
 use crate::simulator::traffic::{Expectation, Traffic, scenario};
-use crate::simulator::{Simulator, SimulatorOptions};
+use crate::simulator::{Simulator, SimulatorOptions, TokenPair};
 
 /// Run the simulator of Shopee, Telegram and Google Sheets alone, to develop against
 #[derive(Debug, clap::Args)]
@@ -66,7 +68,7 @@ async fn simulate(arguments: &Arguments) -> Outcome {
         Traffic::put_orders(&sim, &plan);
     }
     sim.set_fault_profile(arguments.faults.into());
-    explain(&scene::settings(&sim, &shops), &Expectation::of(&plan));
+    explain(&sim, &shops, &Expectation::of(&plan));
     stop.cancelled().await;
     sim.shutdown().await;
     Ok(())
@@ -91,23 +93,33 @@ fn options(arguments: &Arguments) -> anyhow::Result<SimulatorOptions> {
     })
 }
 
-/// Prints what to paste, as lines of a shell and of `.env`: comments and NAME='value'.
+/// Prints what to paste, as lines of a shell and of `.env`; all else are comments.
 #[expect(clippy::print_stdout, reason = "what a person asked for")]
-fn explain(settings: &[(&str, String)], orders: &Expectation) {
+fn explain(sim: &Simulator, shops: &BTreeMap<i64, TokenPair>, orders: &Expectation) {
     println!("# The simulator runs until Ctrl-C. Settings for `pushbox serve`, as lines of .env:");
-    for (name, value) in settings {
-        println!("{name}={}", quoted(value));
+    for (name, value) in scene::settings(sim, shops) {
+        println!("{name}={}", quoted(&value));
     }
-    println!("\n# Then, with the same settings, send pushes of orders that exist:");
-    for (order_sn, order) in orders.orders.iter().take(SHOWN) {
-        println!(
-            "#   pushbox send --order-sn {order_sn} --shop-id {} --status {}",
-            order.shop_id, order.status
-        );
+    if shops.len() > 1 {
+        println!("\n# The other shops, as lines of pushbox.toml (without the #):");
+    }
+    for (shop_id, pair) in shops.iter().skip(1) {
+        let TokenPair { access_token, refresh_token, .. } = pair;
+        println!("# [[shops]]\n# shop_id = {shop_id}");
+        println!("# access_token = \"{access_token}\"\n# refresh_token = \"{refresh_token}\"");
     }
     println!(
-        "# {} orders in all. The key of a bad push: pushbox send with another WEBHOOK_PARTNER_KEY.",
+        "\n# Then, with the same settings, send pushes of orders that exist ({} do):",
         orders.orders.len()
+    );
+    let first = shops.keys().next().copied();
+    for (order_sn, order) in orders.orders.iter().filter(|(_, one)| Some(one.shop_id) == first).take(SHOWN) {
+        let ExpectedOrder { shop_id, status, .. } = order;
+        println!("#   pushbox send --order-sn {order_sn} --shop-id {shop_id} --status {status}");
+    }
+    println!(
+        "# Such a push is newer than the order that it tells of: pushbox looks again for some seconds, in case\n\
+         # Shopee's API is behind, before it takes the order as it is."
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod demo;
 mod generated;
 mod layers;
 mod metrics;

@@ -22,6 +22,8 @@ pub(super) struct Parameters {
     pub(super) shops: u32,
     pub(super) seed: u64,
     pub(super) faults: String,
+    /// The program: another one may want other tables.
+    pub(super) program: String,
 }
 
 /// How far the last run came.
@@ -60,8 +62,9 @@ impl Home {
         let fresh = State { parameters, stage: Stage::Preparing, encryption_key: fresh_key };
         let home = match fs::read(path.join("demo.json")) {
             Ok(bytes) => {
-                let known: State = serde_json::from_slice(&bytes)
-                    .with_context(|| format!("{}/demo.json is damaged: remove it", path.display()))?;
+                let known: State = serde_json::from_slice(&bytes).with_context(|| {
+                    format!("{}/demo.json is of another program or damaged: remove it", path.display())
+                })?;
                 let unfinished = known.stage == Stage::Running && known.parameters == fresh.parameters;
                 Self { path: path.to_owned(), state: if unfinished { known } else { fresh }, unfinished }
             }
@@ -157,7 +160,7 @@ mod tests {
     use super::*;
 
     fn parameters(seed: u64) -> Parameters {
-        Parameters { pushes: 10, shops: 2, seed, faults: "none".to_owned() }
+        Parameters { pushes: 10, shops: 2, seed, faults: "none".to_owned(), program: "1".to_owned() }
     }
 
     fn open(path: &Path, seed: u64, key: &str) -> Home {

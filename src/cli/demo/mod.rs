@@ -25,9 +25,11 @@ use self::stage::Stage;
 use self::verify::Findings;
 use crate::cli::{FaultLevel, Outcome, block_on, keygen, scene, shutdown};
 use crate::config::LogSettings;
+use crate::domain::push::sha256;
 use crate::observability::logging;
 use crate::simulator::FaultProfile;
 use crate::simulator::traffic::{Expectation, Plan, Progress, Traffic, TrafficOptions, scenario};
+use crate::store;
 
 /// Show the whole system at work on this machine, without any account
 #[derive(Debug, clap::Args)]
@@ -103,6 +105,7 @@ async fn demo(arguments: &Arguments) -> Outcome {
         shops: arguments.shops,
         seed: arguments.seed,
         faults: faults.to_string(),
+        program: program(),
     };
     let mut home = Home::open(&arguments.data_dir, parameters, keygen::key())?;
     let settings = LogSettings { filter: "info".to_owned(), json: false };
@@ -230,6 +233,13 @@ async fn end(
     Ok(())
 }
 
+/// What tells this program's tables and world from those of another one.
+fn program() -> String {
+    let schema: String = store::migrations().into_iter().map(|(_, _, sql)| sql).collect();
+    let digest = hex::encode(sha256(schema.as_bytes()));
+    format!("{} {digest}", env!("CARGO_PKG_VERSION"))
+}
+
 fn introduce(arguments: &Arguments, home: &Home) {
     let Arguments { pushes, shops, .. } = arguments;
     if home.unfinished {
@@ -239,8 +249,8 @@ fn introduce(arguments: &Arguments, home: &Home) {
     }
     say(format_args!(
         "A simulator plays Shopee, Telegram and Google. It sends {} different pushes from {}, as on\n\
-         {}: some twice, some late, some with a\n\
-         bad signature, some never (they wait in Shopee's lost queue).\n\
+         {}: some twice, some late,\n\
+         some with a bad signature, some never (they wait in Shopee's lost queue).\n\
          pushbox stores each once in Postgres, fetches the orders, fills a Google Sheet, writes to Telegram.",
         summary::count(u64::from(*pushes)),
         if *shops == 1 { "one shop".to_owned() } else { format!("{shops} shops") },

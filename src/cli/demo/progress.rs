@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::numbers::Numbers;
 use super::say;
 use super::summary::count;
+use crate::store::totals::JobTotals;
 
 /// How often a line is written where nothing can be redrawn.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -87,26 +88,24 @@ fn describe(numbers: &Numbers, streamed: Duration) -> [String; 4] {
         .jobs
         .iter()
         .map(|queue| {
-            let dead = if queue.dead == 0 { String::new() } else { format!(", {} dead", queue.dead) };
-            format!(
-                "{}: {} ready, {} running, {} done{dead}",
-                queue.queue, queue.ready, queue.running, queue.done
-            )
+            let JobTotals { queue, ready, running, dead, done } = queue;
+            let dead = if *dead == 0 { String::new() } else { format!(" and {dead} dead") };
+            format!("{queue} {ready}/{running}/{done}{dead}")
         })
         .collect();
     [
         format!(
-            "          {} accepted, {} repeated, {} with a bad signature refused; {}",
+            "          {} accepted, {} repeated, {} forged refused; {}",
             count(traffic.accepted),
             count(traffic.repeated),
             count(traffic.forged_refused),
             speed(numbers, streamed)
         ),
         format!(
-            "Postgres  {} events, {} duplicates absorbed, {} recovered from the lost queue ({} wait there)",
+            "Postgres  {} events, {} duplicates absorbed, {} lost recovered, {} to come",
             events.events, events.redeliveries, events.recovered, numbers.lost_waiting
         ),
-        format!("jobs      {}", queues.join(" | ")),
+        format!("jobs      ready/running/done: {}", queues.join("  ")),
         format!(
             "outside   sheet: {} orders, {} items; Telegram: {} messages in {} topics",
             numbers.order_rows, numbers.item_rows, numbers.messages, numbers.topics

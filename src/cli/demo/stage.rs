@@ -53,7 +53,7 @@ impl Stage {
         scene::set(&sim);
         let shops = Traffic::install(&sim, plan, scene::PARTNER_ID);
         let config = config(home, &postgres, &sim, &shops)?;
-        let app = App::start(config, &Roles::all(), true).await?;
+        let app = start_app(config).await?;
         let address = app.public_address().context("the receiver does not listen")?;
         let receiver = Url::parse(&format!("http://{address}/webhook/shopee"))?;
         let admin = app.admin_address();
@@ -99,12 +99,12 @@ fn config(
     environment.extend([
         ("DATABASE_URL".to_owned(), postgres.url(RUN_DATABASE)),
         ("ENCRYPTION_KEY".to_owned(), home.encryption_key().to_owned()),
-        ("ADMIN_LISTEN".to_owned(), admin_address().to_string()),
     ]);
     let loaded = Config::load(&Inputs { environment, toml: None }, &Roles::all())
         .map_err(|faults| anyhow::anyhow!("{faults}"))?;
     let mut config = loaded.config;
     config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.admin.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
     config.shopee.shops = shops
         .iter()
         .map(|(shop_id, tokens)| ShopImport {
@@ -118,6 +118,9 @@ fn config(
         // A second is several of the simulator's minutes, and no budget of a minute may be spent at once.
         telegram.chat_per_second = telegram.chat_per_minute / 60;
     }
+    if let Some(sheets) = &mut config.sheets {
+        sheets.calls_per_minute *= QUOTA_SCALE;
+    }
     config.schedule.lost_push_interval = Duration::from_secs(3);
     config.queue.poll_interval = Duration::from_millis(500);
     config.queue.retry_base = Duration::from_secs(1);
@@ -126,11 +129,14 @@ fn config(
     Ok(config)
 }
 
-/// The usual address of the dashboard, or any that is free.
-fn admin_address() -> SocketAddr {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
-    match TcpListener::bind(usual) {
-        Ok(_) => usual,
-        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+/// Starts pushbox with the dashboard at its usual port, or at any that is free.
+async fn start_app(mut config: Config) -> anyhow::Result<App> {
+    match App::start(config.clone(), &Roles::all(), true).await {
+        // Asked afterwards, so that nobody can take the port between the question and the start.
+        Err(_) if TcpListener::bind(config.admin.listen).is_err() => {
+            config.admin.listen.set_port(0);
+            App::start(config, &Roles::all(), true).await
+        }
+        started => started,
     }
 }

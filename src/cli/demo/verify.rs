@@ -11,12 +11,13 @@ use crate::cli::scene;
 use crate::domain::shopee::codes;
 use crate::simulator::state::telegram::Message;
 use crate::simulator::traffic::Expectation;
+use crate::store::audit::INVARIANTS;
 use crate::store::totals::{Announcement, count_codes, list_announcements, list_dead};
 
 /// Statuses without a row of their own: the default of `SHEET_IGNORE_STATUSES`.
 const IGNORED: &[&str] = &["UNPAID"];
-/// Dead jobs that are named.
-const DEAD_NAMED: i64 = 5;
+/// Dead jobs, and breaks of one promise of the audit, that are named.
+const NAMED: i64 = 5;
 
 /// What was found.
 pub(super) struct Findings {
@@ -48,9 +49,13 @@ pub(super) async fn check(
     let mut problems = Vec::new();
     received(&numbers, expected, &mut problems);
     codes_of(&count_codes(stage.pool()).await?, expected, &mut problems);
-    for job in list_dead(stage.pool(), DEAD_NAMED).await? {
+    for job in list_dead(stage.pool(), NAMED).await? {
         let (key, error) = (job.key.unwrap_or_default(), job.last_error.unwrap_or_default());
         problems.push(format!("{} {key} was given up: {error}", job.kind));
+    }
+    for invariant in INVARIANTS {
+        let breaks = invariant.breaks(stage.pool(), NAMED).await?;
+        problems.extend(breaks.iter().map(|one| format!("{} is broken: {one}", invariant.name)));
     }
     sheet(stage, expected, &mut problems);
     let announcements = list_announcements(stage.pool(), scene::CHAT_ID).await?;
@@ -173,7 +178,7 @@ impl Chat<'_> {
         }
         let thread = part.thread_id.map(i64::from);
         let topic = thread.and_then(|thread| self.topics.get(&thread));
-        let wanted = codes::title(part.code.parse().unwrap_or(-1));
+        let wanted = format!("{} ({})", codes::title(part.code.parse().unwrap_or(-1)), part.code);
         if topic != Some(&wanted) {
             return Some(format!("it was announced in topic {topic:?} instead of {wanted:?}"));
         }
@@ -183,7 +188,7 @@ impl Chat<'_> {
         let there = match part.message_id {
             Some(id) => self.by_id.get(&i64::from(id)).is_some_and(tells),
             // The answer was lost, and with it the id: the text has to be somewhere in the topic.
-            None => self.by_id.values().any(|message| tells(message)),
+            None => self.by_id.values().any(tells),
         };
         (!there).then(|| format!("no message in topic {wanted:?} tells of it"))
     }
