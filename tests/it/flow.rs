@@ -33,7 +33,7 @@ impl TestApp {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), reached)
+        tokio::time::timeout(Duration::from_mins(1), reached)
             .await
             .unwrap_or_else(|_| panic!("never: {sql}"));
     }
