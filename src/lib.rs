@@ -13,6 +13,9 @@
 //!    notify ── one forum topic per event code ──► Telegram
 //! ```
 //!
+//! Beside it [`schedule`] brings in the pushes that Shopee could not deliver, refreshes tokens, and makes and
+//! drops partitions; [`admin`] and [`dashboard`] show all of it on a listener of their own.
+//!
 //! # Layers
 //!
 //! A module may use only the modules that the table in `tests/it/layers.rs` names for it; that test
@@ -21,12 +24,12 @@
 //! * [`receiver`] cannot reach [`clients`]: a push is stored and queued, never acted on, within the request.
 //! * [`receiver`] and [`jobs`] do not know each other: they meet in the payloads of [`domain::job`].
 //! * Only [`queue`] names apalis; only [`store`], and [`queue`] for its own tables, speak SQL.
-//! * Only [`clients`] speaks HTTP to the outside; [`postgres`] is the one exception, for the download of
-//!   its own binaries.
+//! * Only [`clients`] speaks HTTP to the outside, besides [`postgres`], which downloads its own binaries, and
+//!   [`simulator`], which plays the outside.
 //! * Only [`config`] and [`cli`] read the environment.
 //!
 //! Start reading at [`domain`], follow a push through [`receiver`], [`queue`] and [`jobs`], and see it all
-//! put together in [`app`].
+//! put together in [`app`]. [`simulator`] stands in for Shopee, Telegram and Google in tests and in `pushbox demo`.
 
 pub mod clock;
 pub mod domain;

@@ -25,7 +25,7 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',')]
     engines: Vec<String>,
     /// Worker processes
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+    #[arg(long, value_delimiter = ',', default_values_t = vec![1_usize, 2])]
     processes: Vec<usize>,
     /// Finished jobs in pushbox's history before the measurement
     #[arg(long, default_value_t = 0)]

@@ -19,15 +19,15 @@ use crate::schedule::{Driver, Task};
 /// Orders in one call of the platform.
 const ENRICH_BATCH: usize = 50;
 /// A batch of orders takes two kinds of calls of up to half a minute each.
-const ENRICH_TIMEOUT: Duration = Duration::from_secs(180);
+const ENRICH_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Orders in one flush of a spreadsheet.
 const SHEET_BATCH: usize = 500;
 /// One read of up to a minute and one write of up to two, for each part of a flush.
-const SHEET_TIMEOUT: Duration = Duration::from_secs(600);
+const SHEET_TIMEOUT: Duration = Duration::from_mins(10);
 /// Announcements of one chat that are looked at together, and merged when they are too many.
 const NOTIFY_BATCH: usize = 200;
-const NOTIFY_TIMEOUT: Duration = Duration::from_secs(600);
+const NOTIFY_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The workers of every queue that has something to do with these settings.
 pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {

@@ -48,9 +48,9 @@ async fn audit(loaded: Loaded, as_json: bool) -> Outcome {
     database.close().await;
     let findings = findings.context("cannot audit the database; was it migrated? (pushbox migrate)")?;
     if as_json {
-        print_json(&findings)
+        print_json(&findings);
     } else {
-        print_table(&findings)
+        print_table(&findings);
     }
     let broken = findings.breaks.iter().filter(|breaks| !breaks.is_empty()).count();
     if broken > 0 {

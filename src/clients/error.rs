@@ -113,6 +113,19 @@ impl ClientError {
         Self::Configuration { message: message.into(), remedy: remedy.into(), concern }
     }
 
+    /// The class in one word, for metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Rejected { .. } => "rejected",
+            Self::NotFound { .. } => "not_found",
+            Self::Configuration { .. } => "configuration",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+
     /// Whether the same call may work later without anyone's doing.
     pub fn is_transient(&self) -> bool {
         matches!(

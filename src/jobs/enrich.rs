@@ -17,6 +17,7 @@ use crate::domain::money::net_income;
 use crate::domain::order::{Order, OrderIncome};
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
+use crate::observability::metrics::timed_call;
 use crate::queue::plan::Announced;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
@@ -29,7 +30,7 @@ const AFTER_STALE: Duration = Duration::from_secs(2);
 /// After so many looks the older view is taken: the next push brings the newer one.
 const STALE_LOOKS: i32 = 4;
 /// How often to look whether an unknown shop was authorized.
-const AFTER_UNKNOWN_SHOP: Duration = Duration::from_secs(60);
+const AFTER_UNKNOWN_SHOP: Duration = Duration::from_mins(1);
 
 /// Enriches orders of Shopee.
 #[derive(Debug)]
@@ -129,7 +130,13 @@ impl EnrichHandler {
         let by_number: HashMap<&str, &Job<EnrichOrder>> =
             jobs.iter().map(|job| (job.payload.order.order_sn.as_str(), job)).collect();
         let numbers: Vec<&str> = by_number.keys().copied().collect();
-        let details = self.client.order_detail(credentials, &numbers).await?;
+        let details = timed_call(
+            PLATFORM,
+            "order/get_order_detail",
+            ClientError::class,
+            self.client.order_detail(credentials, &numbers),
+        )
+        .await?;
         let mut outcomes = HashMap::new();
         for (number, error) in &details.failed {
             if let Some(job) = by_number.get(number.as_str()) {
@@ -162,14 +169,20 @@ impl EnrichHandler {
         let mut failures = HashMap::new();
         for chunk in fetched.chunks(INCOME_AT_ONCE) {
             let numbers: Vec<&str> = chunk.iter().map(|one| one.order.reference.order_sn.as_str()).collect();
-            match self.client.escrow_batch(credentials, &numbers).await {
+            let asked = timed_call(
+                PLATFORM,
+                "payment/get_escrow_detail_batch",
+                ClientError::class,
+                self.client.escrow_batch(credentials, &numbers),
+            );
+            match asked.await {
                 Ok(answers) => {
                     incomes
                         .extend(answers.found.into_iter().map(|one| (one.reference.order_sn.clone(), one)));
                     failures.extend(answers.failed);
                 }
                 Err(error) => {
-                    failures.extend(numbers.iter().map(|number| ((*number).to_owned(), error.clone())))
+                    failures.extend(numbers.iter().map(|number| ((*number).to_owned(), error.clone())));
                 }
             }
         }
@@ -217,15 +230,15 @@ impl EnrichHandler {
         let mut transaction = self.pool.begin().await?;
         let done: Vec<_> = fetched.iter().map(|one| one.job.done()).collect();
         complete_in(&mut transaction, &done).await?;
-        let all_events: Vec<Uuid> = fetched.iter().flat_map(|one| one.job.events.iter().copied()).collect();
-        let heads = events::list_heads(&mut transaction, &all_events).await?;
+        let served: Vec<Uuid> = fetched.iter().flat_map(|one| one.job.events.iter().copied()).collect();
+        let heads = events::list_heads(&mut transaction, &served).await?;
         let mut next: Vec<NewJob> = Vec::new();
         for one in fetched {
             let order = &one.order;
-            let net: Vec<Decimal> =
+            let item_net: Vec<Decimal> =
                 one.income.as_ref().map(|income| net_income(order, income)).unwrap_or_default();
             let newest = one.job.events.last().copied();
-            if orders::upsert_order(&mut transaction, order, &net, newest).await?
+            if orders::upsert_order(&mut transaction, order, &item_net, newest).await?
                 && let Some(income) = &one.income
             {
                 orders::upsert_income(&mut transaction, income).await?;

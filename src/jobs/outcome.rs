@@ -11,7 +11,7 @@ use crate::store::{destinations, shops};
 /// After a burst limit without a hint from the platform.
 const AFTER_BURST: Duration = Duration::from_secs(5);
 /// How often to look again at what only a person can mend.
-const AFTER_CONFIGURATION: Duration = Duration::from_secs(60);
+const AFTER_CONFIGURATION: Duration = Duration::from_mins(1);
 /// A token is refreshed within about this time.
 const AFTER_TOKEN: Duration = Duration::from_secs(10);
 /// The database was away for a moment.

@@ -8,7 +8,7 @@
 //! stranger sends: a label value per shop or order would grow the process without bound.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -220,8 +220,8 @@ impl JobMove {
 }
 
 /// `count` jobs of `queue` made this move.
-pub fn jobs_moved(queue: &'static str, outcome: JobMove, count: u64) {
-    counter!(JOBS, "queue" => queue, "outcome" => outcome.label()).increment(count);
+pub fn jobs_moved(queue: &str, outcome: JobMove, count: usize) {
+    counter!(JOBS, "queue" => queue.to_owned(), "outcome" => outcome.label()).increment(count as u64);
 }
 
 /// A job, or a batch of them, ran for `duration`.
@@ -255,6 +255,21 @@ pub fn client_called(
 ) {
     counter!(CLIENT_CALLS, "service" => service, "endpoint" => endpoint, "outcome" => outcome).increment(1);
     histogram!(CLIENT_SECONDS, "service" => service, "endpoint" => endpoint).record(duration.as_secs_f64());
+}
+
+/// Makes a call to an outside service and tells [`client_called`] how it ended; `class` names the class of an
+/// error. What a client asks again in parts counts as the one call that it was asked for.
+pub async fn timed_call<T, E>(
+    service: &'static str,
+    endpoint: &'static str,
+    class: impl FnOnce(&E) -> &'static str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let begun = Instant::now();
+    let result = call.await;
+    let outcome = result.as_ref().map_or_else(class, |_| "ok");
+    client_called(service, endpoint, outcome, begun.elapsed());
+    result
 }
 
 /// Rows were written to a tab of a spreadsheet.

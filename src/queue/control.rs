@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::enqueue::merge_into_ready;
-use super::settle::reenter;
+use super::settle::{Moved, reenter};
 use crate::domain::job::Queue;
 
 /// Pauses a queue: nothing more is claimed from it; what runs, ends. Returns whether it was running.
@@ -42,7 +42,7 @@ pub async fn resume(connection: &mut PgConnection, queue: Queue) -> Result<bool,
 /// # Errors
 /// When the database refuses.
 pub async fn retry_dead(connection: &mut PgConnection, id: i64) -> Result<bool, sqlx::Error> {
-    let retried: Option<(i64, String)> = sqlx::query_as(concat!(
+    let retried: Option<Moved> = sqlx::query_as(concat!(
         "WITH ended AS (DELETE FROM pushbox.jobs WHERE id = $1 AND state = 'dead' RETURNING *),
          back AS (
              SELECT id, queue, kind, key, batch_key, payload, priority, 'ready' AS state, 0 AS attempt, max_attempts,

@@ -13,6 +13,7 @@ use super::claim::{ClaimRequest, ClaimedRow, claim};
 use super::runtime::{QueueSpec, Shared};
 use super::settle::Claim;
 use crate::domain::job::Queue;
+use crate::observability::metrics::{JobMove, jobs_moved};
 
 /// One queue as the fetcher sees it.
 pub(crate) struct Source {
@@ -111,6 +112,9 @@ impl Fetcher {
             source.after =
                 if rows.len() < room { None } else { rows.last().map(|row| row.batch_key.clone()) };
             again |= wrapped || !rows.is_empty();
+            if !rows.is_empty() {
+                jobs_moved(source.queue.as_str(), JobMove::Claimed, rows.len());
+            }
             self.shared.held.add(rows.iter().map(|row| Claim { job_id: row.id, claim_id }));
             hand_out(source, claim_id, rows);
         }

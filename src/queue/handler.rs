@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::claim::ClaimedRow;
 use super::settle::{Claim, Done};
 use crate::domain::job::JobPayload;
+use crate::observability::metrics::{JobMove, job_ran, jobs_moved};
 
 /// One claimed job, its payload read.
 #[derive(Debug, Clone)]
@@ -154,6 +155,10 @@ impl<J: JobPayload + Clone, H: BatchHandler<J>> RunBatch for Typed<J, H> {
                 .entry(id)
                 .or_insert_with(|| Outcome::Retry { error: "the handler gave no answer".into() });
         }
+        let committed = outcomes.values().filter(|outcome| **outcome == Outcome::Committed).count();
+        if committed > 0 {
+            jobs_moved(J::QUEUE.as_str(), JobMove::Completed, committed);
+        }
         outcomes
     }
 }
@@ -161,7 +166,10 @@ impl<J: JobPayload + Clone, H: BatchHandler<J>> RunBatch for Typed<J, H> {
 impl<J: JobPayload, H: BatchHandler<J>> Typed<J, H> {
     async fn attempt(&self, batch_key: String, jobs: Vec<Job<J>>) -> Result<HashMap<i64, Outcome>, String> {
         let handled = AssertUnwindSafe(self.handler.handle(Batch { batch_key, jobs })).catch_unwind();
-        match tokio::time::timeout(self.timeout, handled).await {
+        let begun = Instant::now();
+        let ended = tokio::time::timeout(self.timeout, handled).await;
+        job_ran(J::QUEUE.as_str(), J::KIND, begun.elapsed());
+        match ended {
             Ok(Ok(answers)) => Ok(answers),
             Ok(Err(panic)) => Err(format!("the handler panicked: {}", panic_message(panic.as_ref()))),
             Err(_) => Err(format!("the handler took longer than {} s", self.timeout.as_secs())),

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::runtime::Shared;
 use super::settle::{extend, reap};
+use crate::observability::metrics::{JobMove, jobs_moved};
 
 /// So many jobs of vanished workers are brought back per statement.
 const REAP_AT_ONCE: i64 = 1000;
@@ -51,6 +52,9 @@ impl Keeper {
                 return Ok(());
             }
             tracing::warn!(jobs = back.len(), "brought back jobs whose worker vanished");
+            for job in back.iter().filter(|job| job.state == "dead") {
+                jobs_moved(&job.queue, JobMove::Dead, 1);
+            }
             self.shared.waker.wake();
             if i64::try_from(back.len()).unwrap_or(REAP_AT_ONCE) < REAP_AT_ONCE {
                 return Ok(());

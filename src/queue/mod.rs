@@ -2,7 +2,7 @@
 //!
 //! What it promises:
 //!
-//! * A job enqueued in a transaction exists exactly when that transaction commits ([`enqueue`]).
+//! * A job enqueued in a transaction exists exactly when that transaction commits ([`enqueue()`]).
 //! * A second job with the same kind and key merges into one that is still ready, never into one that
 //!   runs; the event it came from stays linked to the job that serves it. Two jobs with the same kind and
 //!   key never run at the same time.

@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_secs(3600) };
+    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_hours(1) };
 
     #[test]
     fn doubles_from_the_base() {

@@ -86,16 +86,27 @@ pub enum Verdict {
     },
 }
 
+/// Where the end of a claim brought one job.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Moved {
+    /// Number of the job.
+    pub id: i64,
+    /// Its queue.
+    pub queue: String,
+    /// `done`, `ready`, `dead`, or `merged` into a newer ready job with the same key.
+    pub state: String,
+}
+
 /// Moves done jobs to the history; returns those that were still ours.
 ///
 /// # Errors
 /// When the database refuses; then nothing is moved.
-pub async fn complete(connection: &mut PgConnection, done: &[Done]) -> Result<Vec<i64>, sqlx::Error> {
+pub async fn complete(connection: &mut PgConnection, done: &[Done]) -> Result<Vec<Moved>, sqlx::Error> {
     let ids: Vec<i64> = done.iter().map(|one| one.claim.job_id).collect();
     let claims: Vec<Uuid> = done.iter().map(|one| one.claim.claim_id).collect();
     let ran: Vec<f64> = done.iter().map(|one| one.ran.as_secs_f64()).collect();
     let notes: Vec<Option<&str>> = done.iter().map(|one| one.note.as_deref()).collect();
-    sqlx::query_scalar(
+    sqlx::query_as(
         "WITH ended AS (
              DELETE FROM pushbox.jobs j
              USING unnest($1::bigint[], $2::uuid[], $3::float8[], $4::text[]) AS a(id, claim_id, ran, note)
@@ -109,7 +120,7 @@ pub async fn complete(connection: &mut PgConnection, done: &[Done]) -> Result<Ve
                 merged_events, errors, note, created_at, clock_timestamp() - ran * interval '1 second',
                 clock_timestamp()
          FROM ended
-         RETURNING id",
+         RETURNING id, queue, 'done' AS state",
     )
     .bind(ids)
     .bind(claims)
@@ -132,15 +143,6 @@ pub async fn complete_in(connection: &mut PgConnection, done: &[Done]) -> Result
     }
 }
 
-/// What a requeue did to one job.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Requeued {
-    /// Number of the job.
-    pub id: i64,
-    /// `ready`, `dead`, or `merged` into a newer ready job with the same key.
-    pub state: String,
-}
-
 /// Ends claims that are not done. A job goes back by leaving and entering the table again under its number,
 /// so that it can merge with a ready twin that came while it ran: an update could only collide with it.
 ///
@@ -149,7 +151,7 @@ pub struct Requeued {
 pub async fn give_back(
     connection: &mut PgConnection,
     returned: &[Returned],
-) -> Result<Vec<Requeued>, sqlx::Error> {
+) -> Result<Vec<Moved>, sqlx::Error> {
     let ids: Vec<i64> = returned.iter().map(|one| one.claim.job_id).collect();
     let claims: Vec<Uuid> = returned.iter().map(|one| one.claim.claim_id).collect();
     let mut charge = Vec::with_capacity(returned.len());
@@ -209,7 +211,7 @@ macro_rules! reenter {
                  FROM back WHERE id NOT IN (SELECT id FROM entered)
                  RETURNING id
              )
-             SELECT id, CASE WHEN id IN (SELECT id FROM merged) THEN 'merged' ELSE state END AS state FROM back"
+             SELECT id, queue, CASE WHEN id IN (SELECT id FROM merged) THEN 'merged' ELSE state END AS state FROM back"
         )
     };
 }
@@ -288,7 +290,7 @@ pub async fn begin_suspect(connection: &mut PgConnection, claim: Claim) -> Resul
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn reap(connection: &mut PgConnection, limit: i64) -> Result<Vec<Requeued>, sqlx::Error> {
+pub async fn reap(connection: &mut PgConnection, limit: i64) -> Result<Vec<Moved>, sqlx::Error> {
     sqlx::query_as(REAP).bind(limit).bind(MAX_CRASHES).fetch_all(connection).await
 }
 

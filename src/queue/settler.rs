@@ -1,11 +1,13 @@
 //! Writes how claims ended, many at a time.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::runtime::Shared;
-use super::settle::{Claim, Done, Requeued, Returned, complete, give_back};
+use super::settle::{Claim, Done, Moved, Returned, Verdict, complete, give_back};
+use crate::observability::metrics::{JobMove, jobs_moved};
 
 /// How the claims of one batch ended.
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ impl Settler {
 
     async fn complete_all(&self, done: &[Done]) {
         let written = self.insist(Write::Done(done)).await;
+        count(written.iter().flatten(), &[]);
         if let Some(written) = written
             && written.len() < done.len()
         {
@@ -77,6 +80,7 @@ impl Settler {
             }
             requeued = Some(singly);
         }
+        count(requeued.iter().flatten(), returned);
         for job in requeued.iter().flatten().filter(|job| job.state == "dead") {
             tracing::error!(
                 job = job.id,
@@ -88,7 +92,7 @@ impl Settler {
     }
 
     /// Repeats while the database is away; none when it refuses the statement itself or the lease is over.
-    async fn insist(&self, write: Write<'_>) -> Option<Vec<Requeued>> {
+    async fn insist(&self, write: Write<'_>) -> Option<Vec<Moved>> {
         let begun = std::time::Instant::now();
         loop {
             let error = match self.attempt(&write).await {
@@ -104,15 +108,28 @@ impl Settler {
         }
     }
 
-    async fn attempt(&self, write: &Write<'_>) -> Result<Vec<Requeued>, sqlx::Error> {
+    async fn attempt(&self, write: &Write<'_>) -> Result<Vec<Moved>, sqlx::Error> {
         let mut connection = self.shared.pool.acquire().await?;
         match write {
-            Write::Done(done) => {
-                let ids = complete(&mut connection, done).await?;
-                Ok(ids.into_iter().map(|id| Requeued { id, state: "done".into() }).collect())
-            }
+            Write::Done(done) => complete(&mut connection, done).await,
             Write::Returned(returned) => give_back(&mut connection, returned).await,
         }
+    }
+}
+
+/// Tells the metrics what was written, as it was written. What was never begun made no move.
+fn count<'a>(moved: impl Iterator<Item = &'a Moved>, returned: &[Returned]) {
+    let verdicts: HashMap<i64, &Verdict> =
+        returned.iter().map(|one| (one.claim.job_id, &one.verdict)).collect();
+    for job in moved {
+        let outcome = match (job.state.as_str(), verdicts.get(&job.id)) {
+            ("done", _) => JobMove::Completed,
+            ("dead", _) => JobMove::Dead,
+            (_, Some(Verdict::Retry { .. })) => JobMove::Retried,
+            (_, Some(Verdict::Wait { .. })) => JobMove::Waiting,
+            _ => continue,
+        };
+        jobs_moved(&job.queue, outcome, 1);
     }
 }
 

@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::Task;
+use crate::clients::error::ClientError;
 use crate::clients::shopee::{LostPush, ShopeeClient};
 use crate::clock::SharedClock;
 use crate::domain::event::Via;
 use crate::domain::push::{Arrival, sha256};
 use crate::domain::shopee::{ShopeeBody, push::PLATFORM, read};
+use crate::observability::metrics::timed_call;
 use crate::queue::{Accepted, Intake, Plan, Waker, intake};
 
 /// Pages in one run; a queue that is longer goes on at the next tick.
@@ -50,13 +52,25 @@ impl Task for LostPushes {
     async fn run(&self) -> anyhow::Result<Value> {
         let (mut pages, mut found, mut recovered) = (0, 0, 0);
         while pages < PAGES_AT_MOST {
-            let page = self.client.lost_pushes().await.context("reading the lost queue")?;
+            let page = timed_call(
+                PLATFORM,
+                "push/get_lost_push_message",
+                ClientError::class,
+                self.client.lost_pushes(),
+            );
+            let page = page.await.context("reading the lost queue")?;
             let Some(last) = page.last_message_id.filter(|_| !page.pushes.is_empty()) else { break };
             pages += 1;
             found += page.pushes.len();
             recovered += self.store(&page.pushes).await.context("storing lost pushes")?;
             // Only now: what is confirmed is gone for ever.
-            self.client.confirm_lost(last).await.context("confirming lost pushes")?;
+            let confirmed = timed_call(
+                PLATFORM,
+                "push/confirm_consumed_lost_push_message",
+                ClientError::class,
+                self.client.confirm_lost(last),
+            );
+            confirmed.await.context("confirming lost pushes")?;
             if !page.has_next_page {
                 break;
             }

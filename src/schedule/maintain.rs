@@ -28,7 +28,7 @@ impl Task for Maintain {
     }
 
     fn every(&self) -> Duration {
-        Duration::from_secs(3600)
+        Duration::from_hours(1)
     }
 
     async fn run(&self) -> anyhow::Result<Value> {

@@ -23,7 +23,7 @@ pub mod refresh_tokens;
 /// How often the driver looks for due ticks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run that takes longer than this counts as abandoned, and the next tick may begin.
-const LEASE: Duration = Duration::from_secs(600);
+const LEASE: Duration = Duration::from_mins(10);
 /// Runs that are remembered, per task.
 const RUNS_KEPT: i64 = 500;
 

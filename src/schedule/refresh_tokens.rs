@@ -15,6 +15,7 @@ use crate::clients::shopee::ShopeeClient;
 use crate::clock::SharedClock;
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
+use crate::observability::metrics::timed_call;
 use crate::queue::Waker;
 use crate::store::shops::{find_shop, list_expiring, mark_reauthorize, set_tokens};
 
@@ -81,7 +82,13 @@ impl RefreshTokens {
         let place = |which| token_place(PLATFORM, shop_id, which);
         let sealed = shop.refresh_token.context("it has no refresh token")?;
         let spent = self.sealer.open(&sealed, &place("refresh"))?;
-        let pair = match self.client.refresh_token(id, &spent).await {
+        let asked = timed_call(
+            PLATFORM,
+            "auth/access_token/get",
+            ClientError::class,
+            self.client.refresh_token(id, &spent),
+        );
+        let pair = match asked.await {
             Ok(pair) => pair,
             Err(error) => return self.refused(shop_id, &sealed, error).await,
         };

@@ -88,5 +88,5 @@ fn applied(row: &sqlx::postgres::PgRow) -> Result<Migration, sqlx::Error> {
     let applied_on = OffsetDateTime::parse(&applied_on, &Rfc3339).map_err(|error| decode(error.into()))?;
     let checksum: String = row.try_get(3)?;
     let checksum = checksum.parse().map_err(|error: std::num::ParseIntError| decode(error.into()))?;
-    Ok(Migration::applied(row.try_get::<i32, _>(0)?.into(), row.try_get(1)?, applied_on, checksum))
+    Ok(Migration::applied(row.try_get(0)?, row.try_get(1)?, applied_on, checksum))
 }

@@ -27,11 +27,11 @@ pub const READ_TOKEN: &str = "read-token-of-the-tests";
 /// The state of a listener whose database cannot be reached.
 fn offline_state() -> AdminState {
     let nobody = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1);
-    let start = "2026-11-21T05:00:00Z".parse().unwrap();
+    let start = "2026-11-21T05:00:00Z".parse().expect("a time");
     Arc::new(AdminContext {
         pool: PgPoolOptions::new().acquire_timeout(Duration::from_millis(50)).connect_lazy_with(nobody),
         settings: AdminSettings {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: "127.0.0.1:0".parse().expect("an address"),
             token: Some(FULL_TOKEN.into()),
             read_token: Some(READ_TOKEN.into()),
         },
@@ -63,13 +63,22 @@ impl Answer {
 async fn send(router: Router, request: Request<Body>) -> Answer {
     let answer = router.oneshot(request).await.unwrap();
     let (parts, body) = answer.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    let body = body.collect().await.expect("a body").to_bytes();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).expect("text"),
+    }
 }
 
 fn request(method: &str, uri: &str) -> Request<Body> {
     let token = format!("Bearer {FULL_TOKEN}");
-    Request::builder().method(method).uri(uri).header("authorization", token).body(Body::empty()).unwrap()
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("authorization", token)
+        .body(Body::empty())
+        .expect("a request")
 }
 
 #[tokio::test]
@@ -127,7 +136,7 @@ async fn a_process_without_the_admin_role_has_health_and_metrics_only() {
         let router = pushbox::admin::health_router(offline_state());
         assert_eq!(send(router, request("GET", uri)).await.status, status, "{uri}");
     }
-    let bare = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
+    let bare = Request::builder().uri("/metrics").body(Body::empty()).expect("a request");
     let router = pushbox::admin::health_router(offline_state());
     assert_eq!(send(router, bare).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -150,7 +159,7 @@ async fn the_documentation_comes_whole_from_the_binary() {
 /// A migrated database with a little of everything, and the state that reads it.
 async fn online_state() -> AdminState {
     let database = database().await;
-    let now = chrono::DateTime::from_timestamp_millis(database_now(&database.pool).await).unwrap();
+    let now = chrono::DateTime::from_timestamp_millis(database_now(&database.pool).await).expect("a time");
     let offline = offline_state();
     Arc::new(AdminContext {
         pool: database.pool,
@@ -164,7 +173,10 @@ async fn online_state() -> AdminState {
 }
 
 async fn database_now(pool: &PgPool) -> i64 {
-    sqlx::query_scalar("select (extract(epoch from now()) * 1000)::bigint").fetch_one(pool).await.unwrap()
+    sqlx::query_scalar("select (extract(epoch from now()) * 1000)::bigint")
+        .fetch_one(pool)
+        .await
+        .expect("the time")
 }
 
 /// Stores an event received `seconds_ago`, in the given account, and returns its id.
@@ -186,7 +198,7 @@ async fn store_event(state: &AdminState, seconds_ago: i64, account: &str, payloa
     .bind(received_at)
     .execute(&state.pool)
     .await
-    .unwrap();
+    .expect("insert an event");
     id
 }
 
@@ -205,7 +217,7 @@ async fn store_job(state: &AdminState, event: Uuid, queue: &str, job_state: &str
         }
     };
     let insert = sqlx::query(table).bind(queue).bind(job_state).bind(event).bind(error.unwrap_or_default());
-    insert.execute(&state.pool).await.unwrap();
+    insert.execute(&state.pool).await.expect("insert a job");
 }
 
 async fn get(state: &AdminState, uri: &str) -> Answer {
@@ -323,18 +335,18 @@ async fn the_numbers_add_up() {
         .await
         .unwrap();
 
-    let stats = get(&state, "/api/v1/stats").await;
-    assert_eq!(stats.status, StatusCode::OK, "{}", stats.body);
-    let stats = stats.json();
-    assert_eq!(stats["totals"], json!({"last_hour": 1, "last_day": 2, "redeliveries_last_day": 0}));
-    assert_eq!(stats["events"][0]["kind"], "order_status");
-    let queues = stats["queues"].as_array().unwrap();
+    let answer = get(&state, "/api/v1/stats").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let numbers = answer.json();
+    assert_eq!(numbers["totals"], json!({"last_hour": 1, "last_day": 2, "redeliveries_last_day": 0}));
+    assert_eq!(numbers["events"][0]["kind"], "order_status");
+    let queues = numbers["queues"].as_array().unwrap();
     assert_eq!(queues.len(), 4, "queues without jobs are listed too");
     let queue = |name: &str| queues.iter().find(|queue| queue["queue"] == name).unwrap();
     assert_eq!((&queue("sheet")["ready"], &queue("sheet")["paused"]), (&json!(1), &json!(true)));
     assert!(queue("sheet")["oldest_ready_s"].as_i64().unwrap() >= 3);
     assert_eq!((&queue("notify")["dead"], &queue("notify")["oldest_ready_s"]), (&json!(1), &Value::Null));
-    let latency = &stats["latency"][0];
+    let latency = &numbers["latency"][0];
     assert_eq!((&latency["kind"], &latency["jobs"]), (&json!("enrich_kind"), &json!(1)));
     assert!((9_000.0..60_000.0).contains(&latency["p50_ms"].as_f64().unwrap()), "{latency}");
 
@@ -349,7 +361,7 @@ async fn the_numbers_add_up() {
 
 async fn post(state: &AdminState, uri: &str, body: Value) -> Answer {
     let mut request = request("POST", uri);
-    request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    request.headers_mut().insert("content-type", "application/json".parse().expect("a header"));
     *request.body_mut() = Body::from(body.to_string());
     send(pushbox::admin::router(Arc::clone(state), Router::new()), request).await
 }
@@ -405,7 +417,7 @@ async fn only_a_dead_job_is_retried() {
 async fn visit(state: &AdminState, request: axum::http::request::Builder, body: &'static str) -> Answer {
     let pages = pushbox::dashboard::router(Arc::clone(state));
     let router = pushbox::admin::router(Arc::clone(state), pages);
-    send(router, request.body(Body::from(body)).unwrap()).await
+    send(router, request.body(Body::from(body)).expect("a request")).await
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod audit;
 mod demo;
 mod generated;
 mod layers;
+mod metrics;
 mod migrations;
 mod notify;
 mod openapi;

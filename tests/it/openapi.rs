@@ -90,13 +90,16 @@ fn every_operation_is_documented() {
 async fn answers(token: Option<&str>) -> Vec<(String, String, StatusCode)> {
     let mut answers = Vec::new();
     for (method, path, operation) in operations(&document()) {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let mut request = Request::builder().method(method.as_str()).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let answer = offline_router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let id = operation["operationId"].as_str().unwrap().to_owned();
+        let answer = offline_router()
+            .oneshot(request.body(Body::empty()).expect("a request"))
+            .await
+            .expect("an answer");
+        let id = operation["operationId"].as_str().expect("an operation id").to_owned();
         answers.push((method, id, answer.status()));
     }
     answers

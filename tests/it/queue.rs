@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
+use pushbox::clock::system;
 use pushbox::config::QueueSettings;
 use pushbox::domain::event::{NewEvent, Payload, Via, new_event_id};
 use pushbox::domain::job::{EnrichOrder, JobPayload, Queue};
@@ -92,7 +93,11 @@ async fn a_done_job_moves_to_the_history_once() {
     put(&db.pool, vec![probe("x")]).await;
     let (claim_id, rows) = take(&db.pool).await;
     let mut connection = db.pool.acquire().await.expect("connection");
-    assert_eq!(complete(&mut connection, &[done(&rows[0], claim_id)]).await.expect("complete"), [rows[0].id]);
+    let moved = complete(&mut connection, &[done(&rows[0], claim_id)]).await.expect("complete");
+    assert_eq!(
+        moved.iter().map(|one| (one.id, one.state.as_str())).collect::<Vec<_>>(),
+        [(rows[0].id, "done")]
+    );
     assert!(complete(&mut connection, &[done(&rows[0], claim_id)]).await.expect("complete").is_empty());
     assert_eq!(count(&db.pool, "SELECT count(*) FROM pushbox.jobs").await, 0);
     assert_eq!(count(&db.pool, "SELECT count(*) FROM pushbox.job_history WHERE outcome = 'done'").await, 1);
@@ -198,7 +203,7 @@ async fn waiting_charges_nothing_and_says_what_for() {
     put(&db.pool, vec![probe("x")]).await;
     let (claim_id, rows) = take(&db.pool).await;
     let mut connection = db.pool.acquire().await.expect("connection");
-    let verdict = Verdict::Wait { on: "the quota of chat 7".into(), after: Duration::from_secs(3600) };
+    let verdict = Verdict::Wait { on: "the quota of chat 7".into(), after: Duration::from_hours(1) };
     give_back(&mut connection, &[Returned { claim: Claim { job_id: rows[0].id, claim_id }, verdict }])
         .await
         .expect("give back");
@@ -297,9 +302,9 @@ async fn an_exclusive_batch_key_is_claimed_once_over_all_processes() {
 #[tokio::test]
 async fn lower_priority_numbers_and_earlier_times_go_first_and_a_paused_queue_rests() {
     let db = database().await;
-    let soon = Utc::now() - TimeDelta::hours(1);
+    let soon = system().now() - TimeDelta::hours(1);
     put(&db.pool, vec![probe("usual"), probe("earlier").run_at(soon), probe("urgent").priority(-5)]).await;
-    put(&db.pool, vec![probe("later").run_at(Utc::now() + TimeDelta::hours(1))]).await;
+    put(&db.pool, vec![probe("later").run_at(system().now() + TimeDelta::hours(1))]).await;
     let mut connection = db.pool.acquire().await.expect("connection");
     assert!(control::pause(&mut connection, Queue::Forward, "test").await.expect("pause"));
     assert!(take(&db.pool).await.1.is_empty());
@@ -310,7 +315,7 @@ async fn lower_priority_numbers_and_earlier_times_go_first_and_a_paused_queue_re
 // --- the way in -------------------------------------------------------------------------------------------
 
 fn event(key: &str) -> NewEvent {
-    let received_at = Utc::now();
+    let received_at = system().now();
     NewEvent {
         id: new_event_id(received_at),
         source: "shopee".into(),
@@ -502,7 +507,7 @@ async fn the_runtime_settles_every_kind_of_ending_and_isolates_the_one_to_blame(
 async fn a_stop_gives_back_what_runs_and_what_waits_without_charging() {
     let db = database().await;
     let handler = Arc::new(Recorder::default());
-    let spec = QueueSpec::new(handler.clone(), 1, 1, Duration::from_secs(600));
+    let spec = QueueSpec::new(handler.clone(), 1, 1, Duration::from_mins(10));
     let quick = QueueSettings { shutdown_timeout: Duration::from_millis(50), ..settings() };
     let runtime = Runtime::new(db.pool.clone(), &quick, "test", Waker::default(), vec![spec]);
     let stop = CancellationToken::new();

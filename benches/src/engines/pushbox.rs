@@ -86,3 +86,55 @@ impl Engine for Pushbox {
         Ok(sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM pushbox.jobs)").fetch_one(pool).await?)
     }
 }
+
+struct Stopwatch {
+    started: std::sync::Mutex<Vec<std::time::Instant>>,
+    waits: std::sync::Mutex<Vec<Duration>>,
+}
+
+#[async_trait]
+impl BatchHandler<Noop> for Stopwatch {
+    async fn handle(&self, batch: Batch<Noop>) -> HashMap<i64, Outcome> {
+        let now = std::time::Instant::now();
+        let started = self.started.lock().expect("stopwatch");
+        let mut waits = self.waits.lock().expect("stopwatch");
+        waits.extend(batch.jobs.iter().map(|job| now.saturating_duration_since(started[job.payload.n])));
+        batch.jobs.iter().map(|job| (job.claim.job_id, Outcome::DONE)).collect()
+    }
+}
+
+/// Enqueues `count` jobs, one per commit, `gap` apart, and returns how long each waited for its handler,
+/// its own insert included.
+pub async fn latency(pool: &PgPool, gap: Duration, count: usize) -> anyhow::Result<Vec<Duration>> {
+    let now = std::time::Instant::now();
+    let watch = Arc::new(Stopwatch { started: vec![now; count].into(), waits: Default::default() });
+    let waker = Waker::default();
+    let spec = QueueSpec::new(watch.clone(), 100, 4, Duration::from_secs(60));
+    let stop = CancellationToken::new();
+    let runtime = Runtime::new(pool.clone(), &settings(), "latency", waker.clone(), vec![spec]);
+    let running = tokio::spawn(runtime.run(stop.clone()));
+    let mut tick = tokio::time::interval(gap);
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..count {
+        tick.tick().await;
+        let (pool, waker, watch) = (pool.clone(), waker.clone(), watch.clone());
+        writers.spawn(async move {
+            let mut connection = pool.acquire().await?;
+            watch.started.lock().expect("stopwatch")[n] = std::time::Instant::now();
+            enqueue(&mut connection, vec![job(n)]).await?;
+            waker.wake();
+            anyhow::Ok(())
+        });
+    }
+    while let Some(written) = writers.join_next().await {
+        written??;
+    }
+    let begun = std::time::Instant::now();
+    while watch.waits.lock().expect("stopwatch").len() < count {
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(30), "jobs do not start");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    running.await?;
+    Ok(std::mem::take(&mut *watch.waits.lock().expect("stopwatch")))
+}

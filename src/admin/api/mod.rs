@@ -1,6 +1,6 @@
 //! The resources of the API, one file each: views, handlers, documentation.
 //!
-//! A new endpoint is a handler with `#[utoipa::path]` in its resource's file and its name in [`routes`];
+//! A new endpoint is a handler with `#[utoipa::path]` in its resource's file and its name in [`routes()`];
 //! then `UPDATE=1 cargo test openapi` writes it into `openapi/admin.json`. Handlers take parameters through
 //! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
 

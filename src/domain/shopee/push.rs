@@ -104,7 +104,6 @@ struct Data {
     booking_sn: Text,
     booking_status: Text,
     item_id: Text,
-    verify_info: Text,
 }
 
 /// Reads a body. Whatever it is, there is an answer: what cannot be read is a push kept as bytes under the

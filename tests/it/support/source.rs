@@ -28,8 +28,12 @@ impl SourceFile {
         (!["lib", "main"].contains(&name)).then_some(name)
     }
 
-    /// The code without what is compiled for tests only.
+    /// The code without what is compiled for tests only: nothing of `tests.rs` and of `tests/`.
     pub(crate) fn shipped(&self) -> String {
+        let is_test = |part: &std::ffi::OsStr| part == "tests" || part == "tests.rs";
+        if self.path.starts_with("src") && self.path.iter().any(is_test) {
+            return String::new();
+        }
         without_tests(&self.code)
     }
 }
