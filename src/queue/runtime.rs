@@ -12,8 +12,10 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::backend::{Buffer, QueueBackend, ReadyBatch};
+use super::claim::ClaimedRow;
 use super::fetcher::{Fetcher, Source};
 use super::handler::{BatchHandler, Outcome, RunBatch, Typed};
 use super::keeper::Keeper;
@@ -171,7 +173,7 @@ impl Runtime {
             workers.shutdown().await;
         }
         while let Ok(batch) = given_up.try_recv() {
-            let _ = settled.send(Settled::released(&batch));
+            let _ = settled.send(Settled::released(batch.claim_id, &batch.rows));
         }
         drop(settled);
         let _ = settler.await;
@@ -226,22 +228,13 @@ fn run_batch(
     settled: mpsc::UnboundedSender<Settled>,
 ) -> impl Future<Output = ()> + Send {
     let ReadyBatch { batch_key, claim_id, rows, slot } = batch;
+    let claims: Vec<Claim> = rows.iter().map(|row| Claim { job_id: row.id, claim_id }).collect();
+    let held = shared.held.clone();
     let task = async move {
-        let begun = std::time::Instant::now();
-        if let [row] = rows.as_slice()
-            && row.crashes > 0
-            && !begin(&shared, Claim { job_id: row.id, claim_id }).await
-        {
-            return;
+        for rows in suspects_alone(rows) {
+            let settlement = run_part(&batch_key, claim_id, rows, handler.as_ref(), &shared).await;
+            let _ = settled.send(settlement);
         }
-        let attempts: HashMap<i64, i32> = rows.iter().map(|row| (row.id, row.attempt + 1)).collect();
-        let outcomes = handler.run(batch_key, claim_id, rows).await;
-        let mut result = Settled::default();
-        for (job_id, outcome) in outcomes {
-            let Some(attempt) = attempts.get(&job_id) else { continue };
-            result.add(Claim { job_id, claim_id }, outcome, *attempt, begun.elapsed(), &shared.backoff);
-        }
-        let _ = settled.send(result);
         drop(slot);
     };
     // Aborted with the worker, so that a stop that cannot wait leaves nothing running.
@@ -249,11 +242,51 @@ fn run_batch(
     async move {
         if let Err(error) = running.await {
             tracing::error!(%error, "a batch ended without a settlement; its lease brings it back");
+            // What is held is extended for ever.
+            held.remove(claims.into_iter());
         }
     }
 }
 
-/// Notes that a suspect is begun; false when it is not ours any more.
+/// Cuts a batch so that each suspect is run by itself, in its place: a crash is then blamed on the right job
+/// in an exclusive queue too, where a batch key has one batch at a time.
+fn suspects_alone(rows: Vec<ClaimedRow>) -> Vec<Vec<ClaimedRow>> {
+    let mut parts: Vec<Vec<ClaimedRow>> = Vec::new();
+    for row in rows {
+        match parts.last_mut() {
+            Some(part) if row.crashes == 0 && part[0].crashes == 0 => part.push(row),
+            _ => parts.push(vec![row]),
+        }
+    }
+    parts
+}
+
+/// Runs jobs that may run together and says how they ended.
+async fn run_part(
+    batch_key: &str,
+    claim_id: Uuid,
+    rows: Vec<ClaimedRow>,
+    handler: &dyn RunBatch,
+    shared: &Shared,
+) -> Settled {
+    let begun = std::time::Instant::now();
+    if let [row] = rows.as_slice()
+        && row.crashes > 0
+        && !begin(shared, Claim { job_id: row.id, claim_id }).await
+    {
+        return Settled::released(claim_id, &rows);
+    }
+    let attempts: HashMap<i64, i32> = rows.iter().map(|row| (row.id, row.attempt + 1)).collect();
+    let outcomes = handler.run(batch_key.to_owned(), claim_id, rows).await;
+    let mut result = Settled::default();
+    for (job_id, outcome) in outcomes {
+        let Some(attempt) = attempts.get(&job_id) else { continue };
+        result.add(Claim { job_id, claim_id }, outcome, *attempt, begun.elapsed(), &shared.backoff);
+    }
+    result
+}
+
+/// Notes that a suspect is begun; false when it is not ours any more, or that could not be noted.
 async fn begin(shared: &Shared, claim: Claim) -> bool {
     let begun = async {
         let mut connection = shared.pool.acquire().await?;
@@ -262,21 +295,17 @@ async fn begin(shared: &Shared, claim: Claim) -> bool {
     match begun.await {
         Ok(ours) => ours,
         Err(error) => {
-            tracing::warn!(%error, job = claim.job_id, "cannot note the start of a suspect; its lease brings it back");
+            tracing::warn!(%error, job = claim.job_id, "cannot note the start of a suspect; it goes back");
             false
         }
     }
 }
 
 impl Settled {
-    fn released(batch: &ReadyBatch) -> Self {
-        let returned = batch
-            .rows
+    fn released(claim_id: Uuid, rows: &[ClaimedRow]) -> Self {
+        let returned = rows
             .iter()
-            .map(|row| Returned {
-                claim: Claim { job_id: row.id, claim_id: batch.claim_id },
-                verdict: Verdict::Release,
-            })
+            .map(|row| Returned { claim: Claim { job_id: row.id, claim_id }, verdict: Verdict::Release })
             .collect();
         Self { returned, ..Self::default() }
     }
