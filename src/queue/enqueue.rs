@@ -147,7 +147,8 @@ fn coalesce(jobs: Vec<NewJob>) -> Vec<NewJob> {
             }
         }
     }
-    // Sorted keys: two transactions that enqueue the same jobs meet in the same order and cannot deadlock.
+    // Sorted keys: two transactions that enqueue the same jobs meet in the same order and cannot deadlock. SQL
+    // that enters jobs sorts with COLLATE "C", which is this order.
     kept.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
     kept
 }

@@ -243,7 +243,7 @@ const STORE: &str = concat!(
                     AS t(queue, kind, key, batch_key, payload_text, priority, run_at, max_attempts, event_id)
                WHERE event_id IN (SELECT id FROM stored)) AS wanted
          GROUP BY queue, kind, key, batch_key, CASE WHEN key IS NULL THEN event_id END
-         ORDER BY kind, key
+         ORDER BY kind COLLATE \"C\", key COLLATE \"C\"
      ), enqueued AS (
          INSERT INTO pushbox.jobs AS jobs
              (queue, kind, key, batch_key, payload, priority, run_at, max_attempts, event_id, merged_events)

@@ -105,7 +105,7 @@ pub async fn complete(connection: &mut PgConnection, done: &[Done]) -> Result<Ve
     let ids: Vec<i64> = done.iter().map(|one| one.claim.job_id).collect();
     let claims: Vec<Uuid> = done.iter().map(|one| one.claim.claim_id).collect();
     let ran: Vec<f64> = done.iter().map(|one| one.ran.as_secs_f64()).collect();
-    let notes: Vec<Option<&str>> = done.iter().map(|one| one.note.as_deref()).collect();
+    let notes: Vec<Option<String>> = done.iter().map(|one| one.note.as_deref().map(storable)).collect();
     sqlx::query_as(
         "WITH ended AS (
              DELETE FROM pushbox.jobs j
@@ -157,16 +157,16 @@ pub async fn give_back(
     let mut charge = Vec::with_capacity(returned.len());
     let mut dead = Vec::with_capacity(returned.len());
     let mut after: Vec<Option<f64>> = Vec::with_capacity(returned.len());
-    let mut error: Vec<Option<&str>> = Vec::with_capacity(returned.len());
-    let mut waiting_on: Vec<Option<&str>> = Vec::with_capacity(returned.len());
+    let mut error: Vec<Option<String>> = Vec::with_capacity(returned.len());
+    let mut waiting_on: Vec<Option<String>> = Vec::with_capacity(returned.len());
     for one in returned {
         let (charged, is_dead, delay, why, on) = match &one.verdict {
             Verdict::Retry { error, after } => {
-                (1, false, Some(after.as_secs_f64()), Some(error.as_str()), None)
+                (1, false, Some(after.as_secs_f64()), Some(storable(error)), None)
             }
-            Verdict::Wait { on, after } => (0, false, Some(after.as_secs_f64()), None, Some(on.as_str())),
+            Verdict::Wait { on, after } => (0, false, Some(after.as_secs_f64()), None, Some(storable(on))),
             Verdict::Release => (0, false, None, None, None),
-            Verdict::Dead { error } => (1, true, None, Some(error.as_str()), None),
+            Verdict::Dead { error } => (1, true, None, Some(storable(error)), None),
         };
         charge.push(charged);
         dead.push(is_dead);
@@ -186,6 +186,11 @@ pub async fn give_back(
         .await
 }
 
+/// Postgres has no NUL in a text, and a message may quote whatever a platform sent.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// Puts the rows of the CTE `back` into `jobs`, merging with ready twins, and writes those that merged into
 /// the history. `back` has the columns of jobs with the new state.
 macro_rules! reenter {
@@ -197,7 +202,7 @@ macro_rules! reenter {
                       run_at, worker, waiting_on, event_id, merged_events, last_error, errors, created_at)
                  SELECT id, queue, kind, key, batch_key, payload, priority, state, attempt, max_attempts, crashes,
                         run_at, worker, waiting_on, event_id, merged_events, last_error, errors, created_at
-                 FROM back ORDER BY kind, key
+                 FROM back ORDER BY kind COLLATE \"C\", key COLLATE \"C\"
                  ",
             merge_into_ready!(),
             "
@@ -245,7 +250,10 @@ const GIVE_BACK: &str = concat!(
     reenter!()
 );
 
-/// Extends the leases of claims that are still held; returns the numbers of the jobs that are still ours.
+/// Extends the leases of claims that are still held; returns the numbers of the jobs that are still ours. It
+/// waits for nobody: a row that is locked is being settled, and one slow transaction must neither keep the
+/// other leases from being extended nor meet this statement in a deadlock. Should it roll back, the next
+/// beat extends.
 ///
 /// # Errors
 /// When the database refuses.
@@ -257,10 +265,17 @@ pub async fn extend(
     let ids: Vec<i64> = held.iter().map(|claim| claim.job_id).collect();
     let claims: Vec<Uuid> = held.iter().map(|claim| claim.claim_id).collect();
     sqlx::query_scalar(
-        "UPDATE pushbox.jobs j SET lease_until = now() + $3 * interval '1 second'
-         FROM unnest($1::bigint[], $2::uuid[]) AS a(id, claim_id)
-         WHERE j.id = a.id AND j.claim_id = a.claim_id AND j.state = 'running'
-         RETURNING j.id",
+        "WITH ours AS (
+             SELECT j.id FROM pushbox.jobs j JOIN unnest($1::bigint[], $2::uuid[]) AS a(id, claim_id) USING (id)
+             WHERE j.claim_id = a.claim_id AND j.state = 'running'
+         ), free AS (
+             SELECT id FROM pushbox.jobs WHERE id = ANY (ARRAY(SELECT id FROM ours))
+                AND claim_id = ANY ($2) AND state = 'running' FOR NO KEY UPDATE SKIP LOCKED
+         ), extended AS (
+             UPDATE pushbox.jobs SET lease_until = now() + $3 * interval '1 second'
+             WHERE id = ANY (ARRAY(SELECT id FROM free)) AND state = 'running'
+         )
+         SELECT id FROM ours",
     )
     .bind(ids)
     .bind(claims)
