@@ -55,7 +55,7 @@ impl Settler {
     }
 
     async fn complete_all(&self, done: &[Done]) {
-        let written = self.insist(Write::Done(done)).await;
+        let written = self.insist(Write::Done(done)).await.ok();
         count(written.iter().flatten(), &[]);
         if let Some(written) = written
             && written.len() < done.len()
@@ -70,7 +70,7 @@ impl Settler {
 
     async fn return_all(&self, returned: &[Returned]) {
         let mut requeued = self.insist(Write::Returned(returned)).await;
-        if requeued.is_none() && returned.len() > 1 {
+        if matches!(requeued, Err(GaveUp::Refused)) && returned.len() > 1 {
             // One statement cannot merge two jobs into one row: then each goes by itself.
             let mut singly = Vec::new();
             for one in returned {
@@ -78,7 +78,7 @@ impl Settler {
                     self.insist(Write::Returned(std::slice::from_ref(one))).await.unwrap_or_default(),
                 );
             }
-            requeued = Some(singly);
+            requeued = Ok(singly);
         }
         count(requeued.iter().flatten(), returned);
         for job in requeued.iter().flatten().filter(|job| job.state == "dead") {
@@ -91,18 +91,21 @@ impl Settler {
         self.shared.held.remove(returned.iter().map(|one| one.claim));
     }
 
-    /// Repeats while the database is away; none when it refuses the statement itself or the lease is over.
-    async fn insist(&self, write: Write<'_>) -> Option<Vec<Moved>> {
+    /// Repeats while the database is away.
+    async fn insist(&self, write: Write<'_>) -> Result<Vec<Moved>, GaveUp> {
         let begun = std::time::Instant::now();
         loop {
             let error = match self.attempt(&write).await {
-                Ok(written) => return Some(written),
+                Ok(written) => return Ok(written),
                 Err(error) => error,
             };
             let refused = matches!(&error, sqlx::Error::Database(refusal) if !is_passing(refusal.as_ref()));
             tracing::warn!(%error, refused, "cannot write how jobs ended");
-            if refused || begun.elapsed() > self.shared.lease * 2 {
-                return None;
+            if refused {
+                return Err(GaveUp::Refused);
+            }
+            if begun.elapsed() > self.shared.lease * 2 {
+                return Err(GaveUp::TooLate);
             }
             tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
         }
@@ -131,6 +134,15 @@ fn count<'a>(moved: impl Iterator<Item = &'a Moved>, returned: &[Returned]) {
         };
         jobs_moved(&job.queue, outcome, 1);
     }
+}
+
+/// Why a write was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GaveUp {
+    /// The database refuses the statement itself.
+    Refused,
+    /// The leases are over by now.
+    TooLate,
 }
 
 /// What is to be written.
