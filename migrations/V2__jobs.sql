@@ -123,8 +123,9 @@ CREATE INDEX job_history_finished_at_idx ON pushbox.job_history USING brin (fini
 CREATE TABLE pushbox.job_history_default PARTITION OF pushbox.job_history DEFAULT;
 COMMENT ON TABLE pushbox.job_history_default IS 'Catches jobs of a day without a partition; empty in normal operation.';
 
+-- Attaching locks the default partition, which readers of all days hold.
 CREATE FUNCTION pushbox.ensure_partitions(first_day date, days integer) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '5s' AS $$
 DECLARE
     parent text;
     day    date;
@@ -160,8 +161,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pushbox.ensure_partitions IS 'Creates the missing daily partitions of events and job_history; returns how many.';
 
+-- Dropping a partition locks its parent against everybody. So it gives up soon when somebody reads for long
+-- (pg_dump, a person), because behind it nothing could be stored; and it drops one per transaction, because
+-- holding one parent while it waits for the other would meet a worker that uses both.
 CREATE FUNCTION pushbox.drop_partitions(before_day date) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     child   text;
     dropped integer := 0;
@@ -172,12 +176,13 @@ BEGIN
         JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent IN ('pushbox.events'::regclass, 'pushbox.job_history'::regclass)
           AND c.relname ~ '_[0-9]{8}$' AND to_date(right(c.relname, 8), 'YYYYMMDD') < before_day
+        ORDER BY right(c.relname, 8), c.relname LIMIT 1
     LOOP
         EXECUTE format('DROP TABLE pushbox.%I', child);
         dropped := dropped + 1;
     END LOOP;
     RETURN dropped;
 END $$;
-COMMENT ON FUNCTION pushbox.drop_partitions IS 'Drops the daily partitions of events and job_history before a day; returns how many.';
+COMMENT ON FUNCTION pushbox.drop_partitions IS 'Drops the oldest daily partition of events or job_history that is before a day; returns how many: 1, or 0 when there is none.';
 
 SELECT pushbox.ensure_partitions((now() AT TIME ZONE 'UTC')::date, 8);

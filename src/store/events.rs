@@ -1,6 +1,6 @@
 //! Events as jobs need them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -31,12 +31,12 @@ pub async fn list_heads(connection: &mut PgConnection, ids: &[Uuid]) -> Result<V
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(Vec::new()) };
     sqlx::query_as(
         "SELECT id, source, account, code, received_at FROM pushbox.events
-         WHERE id = ANY ($1) AND received_at BETWEEN $2 AND $3
+         WHERE id = ANY ($1) AND received_at >= $2 AND received_at < $3
          ORDER BY received_at, id",
     )
     .bind(ids)
     .bind(first)
-    .bind(last)
+    .bind(*last + TimeDelta::milliseconds(1))
     .fetch_all(connection)
     .await
 }
@@ -67,13 +67,21 @@ pub async fn ensure_partitions(connection: &mut PgConnection) -> Result<i32, sql
         .await
 }
 
-/// Drops the partitions of days older than `days`; returns how many.
+/// Drops the partitions of days older than `days`, each in a transaction of its own; returns how many.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the database refuses, for example because somebody reads the table for long; what was dropped is.
 pub async fn drop_partitions(connection: &mut PgConnection, days: i32) -> Result<i32, sqlx::Error> {
-    sqlx::query_scalar("SELECT pushbox.drop_partitions((now() AT TIME ZONE 'UTC')::date - $1)")
-        .bind(days)
-        .fetch_one(connection)
-        .await
+    let mut dropped = 0;
+    loop {
+        let one: i32 =
+            sqlx::query_scalar("SELECT pushbox.drop_partitions((now() AT TIME ZONE 'UTC')::date - $1)")
+                .bind(days)
+                .fetch_one(&mut *connection)
+                .await?;
+        if one == 0 {
+            return Ok(dropped);
+        }
+        dropped += one;
+    }
 }
