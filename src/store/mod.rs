@@ -35,10 +35,15 @@ pub use migrate::{MigrateError, migrate, migrations};
 /// # Errors
 /// When the URL cannot be parsed.
 pub fn pool(url: &SecretString, max_connections: u32) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?
-        .application_name("pushbox")
+    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("pushbox").options([
         // A dead peer is noticed by the kernel, a stuck statement by the server.
-        .options([("statement_timeout", "60s"), ("idle_in_transaction_session_timeout", "60s")]);
+        ("statement_timeout", "60s"),
+        ("idle_in_transaction_session_timeout", "60s"),
+        // What is answered 200 is on disk, whatever the server or the role has as a default.
+        ("synchronous_commit", "on"),
+        // Our statements are short; compiling a claim costs more than running it.
+        ("jit", "off"),
+    ]);
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(3))
