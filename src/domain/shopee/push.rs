@@ -67,8 +67,10 @@ impl Text {
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
     }
 
+    /// Longer than any id of Shopee's, and than what an index can hold: then it is not taken for one.
     fn some(&self) -> Option<String> {
-        (!self.0.is_empty()).then(|| self.0.clone())
+        const LONGEST: usize = 200;
+        (1..=LONGEST).contains(&self.0.len()).then(|| self.0.clone())
     }
 }
 
