@@ -18,7 +18,6 @@ const AFTER_TOKEN: Duration = Duration::from_secs(10);
 const AFTER_DATABASE: Duration = Duration::from_secs(1);
 
 /// The shop on whose behalf a call was made.
-#[derive(Debug)]
 pub(crate) struct Caller<'a> {
     pub platform: &'a str,
     pub shop_id: &'a str,
