@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -29,6 +30,10 @@ mod database;
 mod work;
 
 pub use database::{Database, migrate};
+
+/// How long requests in flight may take to end at a stop. Longer than any commit deadline; a client that sends
+/// half a request and then nothing must not hold up the stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running process.
 pub struct App {
@@ -147,12 +152,12 @@ impl App {
         });
         let server = axum::serve(listener, receiver::router(receiver))
             .with_graceful_shutdown(self.stop_receiving.clone().cancelled_owned());
+        let stop = self.stop_receiving.clone();
         self.receiving.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the public listener ended");
+            if serve(server.into_future(), stop, "public").await {
+                // The last clone of the committer went with the server: the writers answer what waits and end.
+                writers.join_all().await;
             }
-            // The last clone of the committer went with the server: the writers answer what waits and end.
-            writers.join_all().await;
         });
     }
 
@@ -173,11 +178,34 @@ impl App {
         };
         let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(self.stop.clone().cancelled_owned());
+        let stop = self.stop.clone();
         self.working.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the admin listener ended");
-            }
+            serve(server.into_future(), stop, "admin").await;
         });
+    }
+}
+
+/// Serves until everything in flight is answered; false when a connection was still open long after the stop.
+async fn serve(
+    server: impl Future<Output = std::io::Result<()>>,
+    stop: CancellationToken,
+    name: &str,
+) -> bool {
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        ended = server => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the {name} listener ended");
+            }
+            true
+        }
+        () = late => {
+            tracing::warn!("closing connections of the {name} listener that did not end by themselves");
+            false
+        }
     }
 }
 

@@ -199,3 +199,19 @@ async fn without_a_database_the_answer_is_503_and_soon_never_200() {
     assert_eq!(app.push_bytes(push).await.status(), StatusCode::OK, "it recovers by itself");
     app.app.stop().await;
 }
+
+#[tokio::test]
+async fn half_a_request_does_not_hold_up_the_stop() {
+    use tokio::io::AsyncWriteExt;
+
+    let app = start().await;
+    let address = app.app.public_address().expect("a receiver");
+    let mut client = tokio::net::TcpStream::connect(address).await.expect("connect");
+    client
+        .write_all(b"POST /webhook/shopee HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
+        .await
+        .expect("send half");
+    // The listener takes connections in their order, so this one is behind it.
+    app.request(Method::GET, "/health/live").send().await.expect("an answer");
+    tokio::time::timeout(std::time::Duration::from_secs(20), app.app.stop()).await.expect("it stops");
+}
