@@ -18,6 +18,7 @@ use pushbox::queue::{
     Accepted, Batch, BatchHandler, Intake, NewJob, Outcome, QueueSpec, Runtime, Waker, control, enqueue,
     intake,
 };
+use pushbox::store::events::drop_partitions;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -501,6 +502,71 @@ async fn the_runtime_settles_every_kind_of_ending_and_isolates_the_one_to_blame(
         "nobody else was charged"
     );
     assert_eq!(handler.0.lock().expect("recorder")[0].len(), 5, "one batch of all that could be read");
+}
+
+#[tokio::test]
+async fn suspects_of_an_exclusive_queue_run_alone_and_in_their_order() {
+    let db = database().await;
+    let handler = Arc::new(Recorder::default());
+    let spec = QueueSpec::new(handler.clone(), 50, 2, Duration::from_secs(10)).exclusive();
+    let runtime = Runtime::new(db.pool.clone(), &settings(), "test", Waker::default(), vec![spec]);
+    let now = system().now();
+    let at = |name: &str, second: i64| probe(name).run_at(now - TimeDelta::seconds(100 - second));
+    put(&db.pool, vec![at("a", 1), at("b", 2), at("c", 3), at("d", 4), at("e", 5)]).await;
+    sqlx::query("UPDATE pushbox.jobs SET crashes = 1 WHERE payload->>'name' IN ('a', 'b', 'e')")
+        .execute(&db.pool)
+        .await
+        .expect("make suspects");
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(runtime.run(stop.clone()));
+    until(&db.pool, "SELECT count(*) FROM pushbox.jobs").await;
+    stop.cancel();
+    running.await.expect("runtime");
+    assert_eq!(*handler.0.lock().expect("recorder"), [vec!["a"], vec!["b"], vec!["c", "d"], vec!["e"]]);
+}
+
+#[tokio::test]
+async fn extending_leases_does_not_wait_for_a_job_that_is_being_settled() {
+    let db = database().await;
+    put(&db.pool, vec![probe("slow"), probe("other")]).await;
+    let (claim_id, rows) = take(&db.pool).await;
+    let held: Vec<Claim> = rows.iter().map(|row| Claim { job_id: row.id, claim_id }).collect();
+    let mut settling = db.pool.begin().await.expect("begin");
+    complete(&mut settling, &[done(&rows[0], claim_id)]).await.expect("complete");
+    let mut connection = db.pool.acquire().await.expect("connection");
+    let extending = extend(&mut connection, &held, 600.0);
+    let mut ours =
+        tokio::time::timeout(Duration::from_secs(5), extending).await.expect("no wait").expect("extend");
+    ours.sort_unstable();
+    assert_eq!(ours, [rows[0].id, rows[1].id], "what is being settled may still come back");
+    settling.rollback().await.expect("rollback");
+    let extended = "SELECT count(*) FROM pushbox.jobs WHERE lease_until > now() + interval '9 minutes'";
+    assert_eq!(count(&db.pool, extended).await, 1);
+}
+
+#[tokio::test]
+async fn a_message_with_a_nul_is_kept() {
+    let db = database().await;
+    put(&db.pool, vec![probe("x")]).await;
+    let (claim_id, rows) = take(&db.pool).await;
+    let mut connection = db.pool.acquire().await.expect("connection");
+    let verdict = Verdict::Dead { error: "it said \0".into() };
+    let back = Returned { claim: Claim { job_id: rows[0].id, claim_id }, verdict };
+    assert_eq!(give_back(&mut connection, &[back]).await.expect("give back")[0].state, "dead");
+}
+
+#[tokio::test]
+async fn old_partitions_are_dropped_unless_somebody_reads_for_long() {
+    let db = database().await;
+    count(&db.pool, "SELECT pushbox.ensure_partitions('2020-01-01', 2)::bigint").await;
+    let mut reading = db.pool.begin().await.expect("begin");
+    sqlx::query("SELECT FROM pushbox.events").fetch_optional(&mut *reading).await.expect("read");
+    let mut connection = db.pool.acquire().await.expect("connection");
+    let refused = drop_partitions(&mut connection, 90).await.expect_err("somebody reads");
+    let code = refused.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+    assert_eq!(code.as_deref(), Some("55P03"));
+    reading.rollback().await.expect("rollback");
+    assert_eq!(drop_partitions(&mut connection, 90).await.expect("drop"), 4);
 }
 
 #[tokio::test]
