@@ -24,9 +24,19 @@ pub struct ParsedPush {
     /// When it happened, by the platform's clock.
     pub occurred_at: Option<DateTime<Utc>>,
     /// The order it is about, where there is one.
-    pub order: Option<OrderRef>,
+    pub order: Option<OrderHint>,
     /// The envelope.
     pub payload: Payload,
+}
+
+/// The order that a push points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderHint {
+    /// Which order.
+    pub order: OrderRef,
+    /// The order's own clock at the change that was pushed, where the push tells it. Clocks of packages and of
+    /// envelopes are other clocks and never compared with it.
+    pub changed_at: Option<DateTime<Utc>>,
 }
 
 /// A push that arrived: over HTTP, out of a lost queue, by polling or by hand.

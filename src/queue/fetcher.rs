@@ -62,6 +62,9 @@ impl Fetcher {
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        if self.sources.is_empty() {
+            return;
+        }
         let mut failing = false;
         while !stop.is_cancelled() {
             let again = match self.round().await {

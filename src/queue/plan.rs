@@ -8,6 +8,7 @@ use super::enqueue::NewJob;
 use crate::domain::event::NewEvent;
 use crate::domain::job::{EnrichOrder, NotifyEvent, UpsertSheetRow};
 use crate::domain::order::OrderRef;
+use crate::domain::push::OrderHint;
 use crate::domain::route::Routes;
 
 /// Routes and the policy for new jobs.
@@ -37,9 +38,9 @@ pub struct Announced {
 impl Plan {
     /// The jobs that are stored together with an event: enrichment for a configured order code, else the
     /// announcements. Codes that are not configured never lead to a call of the platform.
-    pub fn first_jobs(&self, event: &NewEvent, order: Option<&OrderRef>) -> Vec<NewJob> {
-        if let Some(order) = order.filter(|_| self.wants_order(&event.code)) {
-            let payload = EnrichOrder { order: order.clone(), not_before: event.occurred_at };
+    pub fn first_jobs(&self, event: &NewEvent, hint: Option<&OrderHint>) -> Vec<NewJob> {
+        if let Some(OrderHint { order, changed_at }) = hint.filter(|_| self.wants_order(&event.code)) {
+            let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
             let job = NewJob::new(&payload, self.max_attempts)
                 .key(order.to_string())
                 .batch_key(format!("{}:{}", order.platform, order.shop_id))

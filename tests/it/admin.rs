@@ -198,7 +198,7 @@ async fn store_event(state: &AdminState, seconds_ago: i64, account: &str, payloa
     .bind(received_at)
     .execute(&state.pool)
     .await
-    .unwrap();
+    .expect("insert an event");
     id
 }
 

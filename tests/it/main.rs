@@ -2,7 +2,9 @@
 
 mod admin;
 mod audit;
+mod cli;
 mod demo;
+mod flow;
 mod generated;
 mod layers;
 mod metrics;

@@ -131,6 +131,9 @@ fn line(numbers: &Numbers, elapsed: Duration, streamed: Duration, deliveries: u6
 }
 
 fn speed(numbers: &Numbers, streamed: Duration) -> String {
+    if numbers.traffic.sent == 0 {
+        return "none by this run yet".to_owned();
+    }
     let millis = streamed.as_millis().max(1);
     let rate = u128::from(numbers.traffic.sent) * 1000 / millis;
     format!("{rate}/s, p50 {:.1?}, p99 {:.1?}", numbers.traffic.p50, numbers.traffic.p99)

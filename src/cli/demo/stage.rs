@@ -122,6 +122,8 @@ fn config(
         sheets.calls_per_minute *= QUOTA_SCALE;
     }
     config.schedule.lost_push_interval = Duration::from_secs(3);
+    // What a killed demo had at work is taken up again after this.
+    config.queue.lease = Duration::from_secs(8);
     config.queue.poll_interval = Duration::from_millis(500);
     config.queue.retry_base = Duration::from_secs(1);
     config.queue.retry_max = Duration::from_secs(10);

@@ -16,14 +16,16 @@ pub(super) fn table(findings: &Findings) -> String {
     let queues: Vec<String> =
         numbers.jobs.iter().map(|queue| format!("{} {}", queue.queue, signed(queue.done))).collect();
     let rate = u128::from(numbers.traffic.sent) * 1000 / findings.streamed.as_millis().max(1);
+    let (rate, p50, p99) = if numbers.traffic.sent == 0 {
+        ("all by the runs before".to_owned(), "-".to_owned(), String::new())
+    } else {
+        let p99 = format!("99 of 100 within {:.1?}", numbers.traffic.p99);
+        (format!("{rate} per second"), format!("{:.1?}", numbers.traffic.p50), p99)
+    };
     let without_row = findings.orders - findings.orders_with_row;
     let rows: [(&str, String, String); 13] = [
-        ("pushes sent", count(numbers.answered()), format!("{rate} per second")),
-        (
-            "answered within",
-            format!("{:.1?}", numbers.traffic.p50),
-            format!("99 of 100 within {:.1?}", numbers.traffic.p99),
-        ),
+        ("pushes sent", count(numbers.answered()), rate),
+        ("answered within", p50, p99),
         (
             "bad signatures refused",
             count(numbers.traffic.forged_refused),

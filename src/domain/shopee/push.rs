@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::codes;
 use crate::domain::event::Payload;
 use crate::domain::order::OrderRef;
-use crate::domain::push::{ParsedPush, join_key, payload_of, sha256};
+use crate::domain::push::{OrderHint, ParsedPush, join_key, payload_of, sha256};
 
 /// The name of this source and platform.
 pub const PLATFORM: &str = "shopee";
@@ -139,10 +139,10 @@ fn push_of(
     let (order_sn, return_sn, booking_sn, item) = data.map_or((None, None, None, None), |data| {
         (data.ordersn.some(), data.return_sn.some(), data.booking_sn.some(), data.item_id.some())
     });
-    let order = account.clone().zip(order_sn.clone()).map(|(shop_id, order_sn)| OrderRef {
-        platform: PLATFORM.to_owned(),
-        shop_id,
-        order_sn,
+    let order = account.clone().zip(order_sn.clone()).map(|(shop_id, order_sn)| OrderHint {
+        order: OrderRef { platform: PLATFORM.to_owned(), shop_id, order_sn },
+        // Only the status push carries the order's own clock; that of code 30 is the package's.
+        changed_at: data.filter(|_| envelope.code == 3).and_then(|data| data.update_time.seconds()),
     });
     ParsedPush {
         code: envelope.code.to_string(),
@@ -342,7 +342,19 @@ mod tests {
         assert_eq!(push.subject.as_deref(), Some("2609150ABCDEF1"));
         assert_eq!(push.key, "3/10000001/2609150ABCDEF1/READY_TO_SHIP//1790000000");
         assert_eq!(push.occurred_at, DateTime::from_timestamp(1_790_000_000, 0));
-        assert_eq!(push.order.expect("an order").order_sn, "2609150ABCDEF1");
+        let hint = push.order.expect("an order");
+        assert_eq!(hint.order.order_sn, "2609150ABCDEF1");
+        assert_eq!(hint.changed_at, DateTime::from_timestamp(1_790_000_000, 0));
+    }
+
+    #[test]
+    fn only_the_orders_own_clock_counts_as_its_clock() {
+        for body in [
+            json!({"data":{"ordersn":"A","tracking_no":"T"},"shop_id":1,"code":4,"timestamp":1_790_000_001}),
+            json!({"data":{"ordersn":"A","package_number":"P","update_time":1_790_000_000},"shop_id":1,"code":30,"timestamp":9}),
+        ] {
+            assert_eq!(push(&body.to_string()).order.expect("an order").changed_at, None, "{body}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::jobs::notify::render::without_markup;
 use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{DESTINATION, MAX_SLEEP};
+use crate::observability::metrics::telegram_message;
 use crate::store::destinations;
 use crate::store::telegram::{self as ledger, Intent, MAX_SENDS};
 
@@ -75,6 +76,11 @@ impl Run<'_> {
             }
             drop(connection);
             let answer = self.transmit(chat, thread, message.html).await;
+            telegram_message(match &answer {
+                Ok(_) | Err(TelegramError::Sent { .. }) => "ok",
+                Err(TelegramError::Unknown { .. }) => "uncertain",
+                Err(_) => "refused",
+            });
             let mut connection = self.handler.pool.acquire().await?;
             match answer {
                 Ok(Sent { message_id, thread_id }) => {

@@ -24,6 +24,9 @@ const BOT_TOKEN: &str = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// What a test may want different, by the name of the setting. An empty value removes the setting.
 pub(crate) type Overrides<'a> = &'a [(&'a str, &'a str)];
 
+/// Kind, state, attempt, last error, and what it waits for.
+type LeftJob = (String, String, i32, Option<String>, Option<String>);
+
 /// A running system.
 pub(crate) struct TestApp {
     pub(crate) simulator: Simulator,
@@ -93,7 +96,7 @@ impl TestApp {
         let begun = Instant::now();
         while self.count(sql).await > 0 {
             if begun.elapsed() > Duration::from_secs(30) {
-                let left: Vec<(String, String, i32, Option<String>, Option<String>)> =
+                let left: Vec<LeftJob> =
                     sqlx::query_as("SELECT kind, state, attempt, last_error, waiting_on FROM pushbox.jobs")
                         .fetch_all(&self.pool)
                         .await
