@@ -285,7 +285,7 @@ pub async fn strike(State(layer): State<FaultLayer>, request: Request, next: Nex
     layer.shared.record(crate::simulator::state::Change::Called { call: name });
     match layer.shared.faults(|book| book.strike(layer.service, &call)) {
         None => next.run(request).await,
-        Some((_, Action::Slow(time))) => {
+        Some((When::Before, Action::Slow(time))) => {
             tokio::time::sleep(time).await;
             next.run(request).await
         }

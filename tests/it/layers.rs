@@ -120,6 +120,7 @@ fn a_forbidden_edge_is_found() {
         path: path.into(),
         text: code.to_owned(),
         code: code.to_owned(),
+        is_test: false,
     };
     for (path, code, count) in [
         ("src/receiver/mod.rs", "use crate::{clients::shopee, queue};", 1),

@@ -1,6 +1,7 @@
 //! Journal, faults and traffic.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -69,6 +70,22 @@ async fn faults_strike_before_or_after_and_are_counted() {
     assert!(world.sim.faults_waiting().is_empty());
     assert_eq!(world.sim.faults_fired()["telegram sendmessage: cut (after)"], 1);
     assert_eq!(world.sim.faults_fired()["shopee GET /api/v2/shop/get_shop_info: error_server (before)"], 2);
+}
+
+#[tokio::test]
+async fn a_call_takes_effect_before_its_slow_answer() {
+    let world = world().await;
+    let slow = Action::Slow(Duration::from_hours(1));
+    world.sim.script(Fault::once(Service::Telegram, "sendMessage", slow).after());
+    let sent = async {
+        while world.sim.messages(CHAT).is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = world.telegram("sendMessage", json!({"chat_id": CHAT, "text": "x"})) => panic!("answered at once"),
+        sent = tokio::time::timeout(Duration::from_secs(20), sent) => sent.expect("the effect"),
+    }
 }
 
 /// A receiver that checks signatures and keeps what it accepted.

@@ -133,7 +133,7 @@ async fn start_app(settings: &BTreeMap<String, String>) -> App {
 
 async fn simulated_world() -> Simulator {
     // Quotas and budgets run a hundred times faster than the real ones, and so do the settings below.
-    let options = SimulatorOptions { time_scale: 100.0, ..SimulatorOptions::default() };
+    let options = SimulatorOptions { quota_scale: 100.0, ..SimulatorOptions::default() };
     let simulator = Simulator::start(options).await.expect("start the simulator");
     simulator.add_app(PARTNER, "api-key-of-the-tests", PUSH_KEY, CALLBACK);
     simulator.add_shop(PARTNER, SHOP, "SG");

@@ -11,13 +11,29 @@ pub(crate) struct SourceFile {
     pub(crate) text: String,
     /// With comments, strings and characters blanked; every line and column is where it was.
     pub(crate) code: String,
+    /// Whether it is compiled for tests only, as the declaration of its module says.
+    pub(crate) is_test: bool,
 }
 
 impl SourceFile {
     fn read(path: PathBuf) -> Self {
         let text = fs::read_to_string(root().join(&path)).expect("read a source file");
         let code = blank(&text);
-        Self { path, text, code }
+        Self { path, text, code, is_test: false }
+    }
+
+    /// Where the files of the modules may be that `code`, a part of this file, declares.
+    fn modules(&self, code: &str) -> Vec<PathBuf> {
+        let owner = ["mod.rs", "lib.rs", "main.rs"].iter().any(|name| self.path.ends_with(name));
+        let directory = if owner { self.path.with_file_name("") } else { self.path.with_extension("") };
+        let files = |name| [directory.join(format!("{name}.rs")), directory.join(name).join("mod.rs")];
+        declared(code).into_iter().flat_map(files).collect()
+    }
+
+    /// The same for modules that are declared for tests only.
+    fn test_modules(&self) -> Vec<PathBuf> {
+        let shipped = self.modules(&without_tests(&self.code));
+        self.modules(&self.code).into_iter().filter(|path| !shipped.contains(path)).collect()
     }
 
     /// The top-level module it belongs to: `queue` for `src/queue/claim.rs`; none for `lib.rs` and `main.rs`.
@@ -58,7 +74,26 @@ pub(crate) fn rust_files(directory: &str) -> Vec<SourceFile> {
         }
     }
     found.sort();
-    found.into_iter().map(SourceFile::read).collect()
+    let mut files = found.into_iter().map(SourceFile::read).collect::<Vec<_>>();
+    mark_tests(&mut files);
+    files
+}
+
+/// A module that is declared under `#[cfg(test)]` is a test, and so is whatever it declares.
+fn mark_tests(files: &mut [SourceFile]) {
+    let mut open: Vec<PathBuf> = files.iter().flat_map(SourceFile::test_modules).collect();
+    while let Some(path) = open.pop() {
+        if let Some(file) = files.iter_mut().find(|file| file.path == path && !file.is_test) {
+            file.is_test = true;
+            open.extend(file.modules(&file.code));
+        }
+    }
+}
+
+/// The names of modules that have files of their own: `mod name;`.
+fn declared(code: &str) -> Vec<&str> {
+    let names = words(code, "mod ").into_iter().map(|at| (at + 4, name_at(code, at + 4)));
+    names.filter(|(at, name)| code[at + name.len()..].starts_with(';')).map(|(_, name)| name).collect()
 }
 
 /// The number of the line that has the byte at `offset`, from 1.
@@ -238,6 +273,36 @@ fn tests_are_cut_wherever_they_are() {
     let code =
         "fn a() {}\n#[cfg(test)]\nmod tests { fn x() { {} } }\nfn b() {}\n#[cfg(test)]\nmod more;\nfn c() {}";
     assert_eq!(without_tests(code), "fn a() {}\n\nfn b() {}\n\nfn c() {}");
+}
+
+#[test]
+fn files_of_test_modules_are_known_by_their_declaration() {
+    let file = |path: &str, code: &str| SourceFile {
+        path: path.into(),
+        text: code.to_owned(),
+        code: code.to_owned(),
+        is_test: false,
+    };
+    let mut files = [
+        file(
+            "src/a/mod.rs",
+            "mod tests;\nmod b;\n#[cfg(test)]\nmod checks;\n#[cfg(test)]\nmod inline { fn f() {} }",
+        ),
+        file("src/a/b.rs", "#[cfg(test)]\npub(crate) mod stub;"),
+        file("src/a/b/stub.rs", ""),
+        file("src/a/checks/mod.rs", "mod deep;"),
+        file("src/a/checks/deep.rs", ""),
+        file("src/a/inline.rs", ""),
+        file("src/a/tests.rs", ""),
+    ];
+    mark_tests(&mut files);
+    let tests: Vec<_> =
+        files.iter().filter(|file| file.is_test).map(|file| file.path.to_str().unwrap()).collect();
+    assert_eq!(
+        tests,
+        ["src/a/b/stub.rs", "src/a/checks/mod.rs", "src/a/checks/deep.rs"],
+        "not by their names"
+    );
 }
 
 #[test]
