@@ -18,6 +18,7 @@ use crate::domain::order::{Order, OrderIncome};
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
+use crate::queue::intake::is_about_data;
 use crate::queue::plan::Announced;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
@@ -208,7 +209,25 @@ impl EnrichHandler {
         if fetched.is_empty() {
             return HashMap::new();
         }
-        let outcome = match self.commit(&fetched).await {
+        let mut outcomes = HashMap::new();
+        match self.commit(&fetched).await {
+            Err(CompleteError::Database(error)) if fetched.len() > 1 && is_about_data(&error) => {
+                // One of them cannot be stored; the others shall not suffer.
+                for one in fetched.chunks(1) {
+                    let committed = self.commit(one).await;
+                    outcomes.insert(one[0].job.claim.job_id, self.after_commit(committed));
+                }
+            }
+            committed => {
+                let outcome = self.after_commit(committed);
+                outcomes.extend(fetched.iter().map(|one| (one.job.claim.job_id, outcome.clone())));
+            }
+        }
+        outcomes
+    }
+
+    fn after_commit(&self, committed: Result<(), CompleteError>) -> Outcome {
+        match committed {
             Ok(()) => {
                 self.waker.wake();
                 Outcome::Committed
@@ -218,11 +237,14 @@ impl EnrichHandler {
                 Outcome::Wait { on: lost.to_string(), after: Duration::ZERO }
             }
             Err(CompleteError::Database(error)) => {
-                tracing::warn!(%error, orders = fetched.len(), "cannot keep orders; trying again");
-                Outcome::Retry { error: format!("the database: {error}") }
+                tracing::warn!(%error, "cannot keep orders; trying again");
+                if is_about_data(&error) {
+                    Outcome::Retry { error: format!("the database: {error}") }
+                } else {
+                    after_database(&error)
+                }
             }
-        };
-        fetched.iter().map(|one| (one.job.claim.job_id, outcome.clone())).collect()
+        }
     }
 
     /// Everything an enrichment does to Postgres, or nothing.

@@ -104,7 +104,7 @@ async fn accept_alone(connection: &mut PgConnection, intake: &mut Intake) -> Res
 }
 
 /// Data exceptions, violated constraints, exceeded limits: the same row would meet them again.
-fn is_about_data(error: &sqlx::Error) -> bool {
+pub fn is_about_data(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => {
             refusal.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
