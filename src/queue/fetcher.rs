@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::backend::{Buffer, ReadyBatch};
 use super::claim::{ClaimRequest, ClaimedRow, claim};
-use super::runtime::{QueueSpec, Shared};
+use super::runtime::{Held, QueueSpec, Shared};
 use super::settle::Claim;
 use crate::domain::job::Queue;
 use crate::observability::metrics::{JobMove, jobs_moved};
@@ -119,7 +119,7 @@ impl Fetcher {
                 jobs_moved(source.queue.as_str(), JobMove::Claimed, rows.len());
             }
             self.shared.held.add(rows.iter().map(|row| Claim { job_id: row.id, claim_id }));
-            hand_out(source, claim_id, rows);
+            hand_out(source, claim_id, rows, &self.shared.held);
         }
         Ok(again)
     }
@@ -138,7 +138,7 @@ impl Fetcher {
 
 /// Groups rows, which come sorted by batch key, into batches. A suspect goes alone, so that a crash is
 /// blamed on the right job.
-fn hand_out(source: &Source, claim_id: Uuid, rows: Vec<ClaimedRow>) {
+fn hand_out(source: &Source, claim_id: Uuid, rows: Vec<ClaimedRow>, held: &Held) {
     let limit = if source.exclusive { usize::MAX } else { source.batch };
     let mut batches: Vec<Vec<ClaimedRow>> = Vec::new();
     let mut suspects: Vec<Vec<ClaimedRow>> = Vec::new();
@@ -155,7 +155,9 @@ fn hand_out(source: &Source, claim_id: Uuid, rows: Vec<ClaimedRow>) {
     for rows in batches.into_iter().chain(suspects) {
         let batch = ReadyBatch { batch_key: rows[0].batch_key.clone(), claim_id, rows, slot: None };
         source.buffer.waiting.fetch_add(1, Ordering::AcqRel);
-        // The worker lives as long as the fetcher; were it gone, the lease would bring the jobs back.
-        let _ = source.claimed.send(batch);
+        // The worker lives as long as the fetcher; were it gone, the leases would bring the jobs back.
+        if let Err(unsent) = source.claimed.send(batch) {
+            held.remove(unsent.0.rows.iter().map(|row| Claim { job_id: row.id, claim_id }));
+        }
     }
 }
