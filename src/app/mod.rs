@@ -12,7 +12,6 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminContext};
@@ -27,9 +26,11 @@ use crate::receiver::{self, Committer, Receiver, ShopeeVerifier};
 use crate::store;
 
 mod database;
+mod supervise;
 mod work;
 
 pub use database::{Database, migrate};
+use supervise::Supervised;
 
 /// How long requests in flight may take to end at a stop. Longer than any commit deadline; a client that sends
 /// half a request and then nothing must not hold up the stop.
@@ -41,12 +42,10 @@ pub struct App {
     public: Option<SocketAddr>,
     admin: SocketAddr,
     waker: Waker,
-    /// Ends the public listener.
-    stop_receiving: CancellationToken,
-    receiving: JoinSet<()>,
-    /// Ends everything else.
-    stop: CancellationToken,
-    working: JoinSet<()>,
+    receiving: Supervised,
+    working: Supervised,
+    /// Cancelled when a part ended by itself.
+    broken: CancellationToken,
 }
 
 /// What the parts of a process share.
@@ -81,22 +80,23 @@ impl App {
         };
         prepare(&parts).await?;
         let admin_listener = listen(parts.config.admin.listen, "ADMIN_LISTEN").await?;
+        let broken = CancellationToken::new();
         let mut app = Self {
             database,
             public: None,
             admin: admin_listener.local_addr()?,
             waker: parts.waker.clone(),
-            stop_receiving: CancellationToken::new(),
-            receiving: JoinSet::new(),
-            stop: CancellationToken::new(),
-            working: JoinSet::new(),
+            receiving: Supervised::new(broken.clone()),
+            working: Supervised::new(broken.clone()),
+            broken,
         };
+        let stop = app.working.stop_token();
         if roles.has(Role::Worker) {
-            app.working.spawn(work::runtime(&parts).await?.run(app.stop.clone()));
+            app.working.spawn("the queue's runtime", work::runtime(&parts).await?.run(stop.clone()));
         }
         if roles.has(Role::Scheduler) {
-            let driver = work::driver(&parts)?;
-            app.working.spawn(driver.run(app.stop.clone(), parts.config.queue.shutdown_timeout));
+            let limit = parts.config.queue.shutdown_timeout;
+            app.working.spawn("the scheduler", work::driver(&parts)?.run(stop, limit));
         }
         app.serve_admin(admin_listener, &parts, roles);
         if roles.has(Role::Receiver) {
@@ -131,16 +131,14 @@ impl App {
 
     /// Stops in order and returns when everything has ended.
     pub async fn stop(mut self) {
-        self.stop_receiving.cancel();
-        while self.receiving.join_next().await.is_some() {}
-        self.stop.cancel();
-        while self.working.join_next().await.is_some() {}
+        self.receiving.stop().await;
+        self.working.stop().await;
         self.database.close().await;
         tracing::info!("stopped");
     }
 
     fn receive(&mut self, listener: TcpListener, parts: &Parts) {
-        let (committer, writers) =
+        let (committer, mut writers) =
             Committer::start(&parts.pool, &parts.waker, parts.config.receiver.commit_deadline);
         let receiver = Arc::new(Receiver {
             shopee: ShopeeVerifier::new(&parts.config.shopee),
@@ -150,13 +148,19 @@ impl App {
             clock: parts.clock.clone(),
             body_limit: parts.config.receiver.body_limit,
         });
+        let stop = self.receiving.stop_token();
         let server = axum::serve(listener, receiver::router(receiver))
-            .with_graceful_shutdown(self.stop_receiving.clone().cancelled_owned());
-        let stop = self.stop_receiving.clone();
-        self.receiving.spawn(async move {
-            if serve(server.into_future(), stop, "public").await {
-                // The last clone of the committer went with the server: the writers answer what waits and end.
-                writers.join_all().await;
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        self.receiving.spawn("the public listener", async move {
+            tokio::select! {
+                drained = serve(server.into_future(), stop, "public") => {
+                    if drained {
+                        // The last clone of the committer went with the server: the writers answer what waits.
+                        while writers.join_next().await.is_some() {}
+                    }
+                }
+                // Without its writers it would answer 503 for ever.
+                _ = writers.join_next() => {}
             }
         });
     }
@@ -177,9 +181,9 @@ impl App {
             admin::health_router(state)
         };
         let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(self.stop.clone().cancelled_owned());
-        let stop = self.stop.clone();
-        self.working.spawn(async move {
+            .with_graceful_shutdown(self.working.stop_token().cancelled_owned());
+        let stop = self.working.stop_token();
+        self.working.spawn("the admin listener", async move {
             serve(server.into_future(), stop, "admin").await;
         });
     }
@@ -212,7 +216,7 @@ async fn serve(
 /// Starts, waits for the stop signal, stops: the whole of `pushbox serve`.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start, or a part of it ended by itself.
 pub async fn run(
     config: Config,
     roles: &Roles,
@@ -223,12 +227,14 @@ pub async fn run(
         started = App::start(config, roles, migrate) => started?,
         () = stop.cancelled() => return Ok(()),
     };
-    let watched = stop.clone();
+    let broken = app.broken.clone();
     tokio::select! {
         () = app.database.watch() => {}
-        () = watched.cancelled() => {}
+        () = broken.cancelled() => {}
+        () = stop.cancelled() => {}
     }
     app.stop().await;
+    anyhow::ensure!(!broken.is_cancelled(), "a part of pushbox ended by itself; the log says which");
     Ok(())
 }
 

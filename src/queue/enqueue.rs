@@ -18,6 +18,7 @@ pub struct NewJob {
     payload: String,
     priority: i16,
     run_at: Option<DateTime<Utc>>,
+    in_order: bool,
     max_attempts: i32,
     event_id: Option<Uuid>,
     merged_events: Vec<Uuid>,
@@ -34,6 +35,7 @@ impl NewJob {
             payload: serde_json::to_string(payload).expect("payloads are plain structs, which serialise"),
             priority: 0,
             run_at: None,
+            in_order: false,
             max_attempts,
             event_id: None,
             merged_events: Vec::new(),
@@ -65,6 +67,15 @@ impl NewJob {
     #[must_use]
     pub fn run_at(mut self, at: DateTime<Utc>) -> Self {
         self.run_at = Some(at);
+        self
+    }
+
+    /// Ready at once, and among ready jobs in the order of these instants. An instant ahead of the database's
+    /// clock counts as now: the clocks of two machines never agree.
+    #[must_use]
+    pub fn in_order_of(mut self, at: DateTime<Utc>) -> Self {
+        self.run_at = Some(at);
+        self.in_order = true;
         self
     }
 
@@ -103,6 +114,7 @@ pub(crate) struct Columns {
     pub payload: Vec<String>,
     pub priority: Vec<i16>,
     pub run_at: Vec<Option<DateTime<Utc>>>,
+    pub in_order: Vec<bool>,
     pub max_attempts: Vec<i32>,
     pub event_id: Vec<Option<Uuid>>,
     /// Merged events as JSON arrays: Postgres has no arrays of arrays of different lengths.
@@ -118,6 +130,7 @@ impl Columns {
         self.payload.push(job.payload.clone());
         self.priority.push(job.priority);
         self.run_at.push(job.run_at);
+        self.in_order.push(job.in_order);
         self.max_attempts.push(job.max_attempts);
         self.event_id.push(job.event_id);
         self.merged_events.push(serde_json::json!(job.merged_events).to_string());
@@ -184,11 +197,13 @@ pub async fn enqueue(connection: &mut PgConnection, jobs: Vec<NewJob>) -> Result
     sqlx::query(concat!(
         "INSERT INTO pushbox.jobs AS jobs
              (queue, kind, key, batch_key, payload, priority, run_at, max_attempts, event_id, merged_events)
-         SELECT queue, kind, key, batch_key, payload::jsonb, priority, coalesce(run_at, now()), max_attempts,
+         SELECT queue, kind, key, batch_key, payload::jsonb, priority,
+                CASE WHEN in_order THEN least(run_at, now()) ELSE coalesce(run_at, now()) END, max_attempts,
                 event_id, ARRAY(SELECT jsonb_array_elements_text(merged::jsonb)::uuid)
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[],
-                     $7::timestamptz[], $8::integer[], $9::uuid[], $10::text[])
-              AS t(queue, kind, key, batch_key, payload, priority, run_at, max_attempts, event_id, merged)
+                     $7::timestamptz[], $8::integer[], $9::uuid[], $10::text[],
+                     $11::boolean[])
+              AS t(queue, kind, key, batch_key, payload, priority, run_at, max_attempts, event_id, merged, in_order)
          ",
         merge_into_ready!()
     ))
@@ -202,6 +217,7 @@ pub async fn enqueue(connection: &mut PgConnection, jobs: Vec<NewJob>) -> Result
     .bind(&columns.max_attempts)
     .bind(&columns.event_id)
     .bind(&columns.merged_events)
+    .bind(&columns.in_order)
     .execute(connection)
     .await?;
     Ok(())

@@ -14,6 +14,7 @@ use super::runtime::{Held, QueueSpec, Shared};
 use super::settle::Claim;
 use crate::domain::job::Queue;
 use crate::observability::metrics::{JobMove, jobs_moved};
+use crate::store::hang_up;
 
 /// One queue as the fetcher sees it.
 pub(crate) struct Source {
@@ -63,7 +64,7 @@ impl Fetcher {
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         if self.sources.is_empty() {
-            return;
+            return stop.cancelled().await;
         }
         let mut failing = false;
         while !stop.is_cancelled() {
@@ -108,7 +109,12 @@ impl Fetcher {
                 lease_seconds: self.shared.lease.as_secs_f64(),
             };
             let mut connection = self.shared.pool.acquire().await?;
-            let rows = claim(&mut connection, &request).await?;
+            // A claim that comes after its lease is of no use; a host that vanished never answers.
+            let asked = claim(&mut connection, &request);
+            let Ok(rows) = tokio::time::timeout(self.shared.lease, asked).await else {
+                return Err(hang_up(connection));
+            };
+            let rows = rows?;
             drop(connection);
             // The round has come to its end when there was less than asked for: begin anew at the first key.
             let wrapped = rows.len() < room && source.after.is_some();

@@ -197,6 +197,7 @@ impl Rows {
             .bind(&self.jobs.run_at)
             .bind(&self.jobs.max_attempts)
             .bind(&self.jobs.event_id)
+            .bind(&self.jobs.in_order)
             .fetch_all(connection)
             .await
     }
@@ -235,12 +236,14 @@ const STORE: &str = concat!(
          -- Several new events of one order ask for one job.
          SELECT queue, kind, key, batch_key,
                 (array_agg(payload ORDER BY coalesce((payload->>'not_before')::bigint, 0) DESC))[1] AS payload,
-                min(priority) AS priority, min(run_at) AS run_at, max(max_attempts) AS max_attempts,
+                min(priority) AS priority,
+                min(CASE WHEN in_order THEN least(run_at, now()) ELSE run_at END) AS run_at, max(max_attempts) AS max_attempts,
                 array_agg(event_id ORDER BY event_id) AS event_ids
          FROM (SELECT t.*, payload_text::jsonb AS payload
                FROM unnest($18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::smallint[],
-                           $24::timestamptz[], $25::integer[], $26::uuid[])
-                    AS t(queue, kind, key, batch_key, payload_text, priority, run_at, max_attempts, event_id)
+                           $24::timestamptz[], $25::integer[], $26::uuid[],
+                           $27::boolean[])
+                    AS t(queue, kind, key, batch_key, payload_text, priority, run_at, max_attempts, event_id, in_order)
                WHERE event_id IN (SELECT id FROM stored)) AS wanted
          GROUP BY queue, kind, key, batch_key, CASE WHEN key IS NULL THEN event_id END
          ORDER BY kind COLLATE \"C\", key COLLATE \"C\"

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::runtime::Shared;
 use super::settle::{extend, reap};
 use crate::observability::metrics::{JobMove, jobs_moved};
+use crate::store::hang_up;
 
 /// So many jobs of vanished workers are brought back per statement.
 const REAP_AT_ONCE: i64 = 1000;
@@ -36,8 +37,12 @@ impl Keeper {
     async fn beat(&self) -> Result<(), sqlx::Error> {
         let held = self.shared.held.all();
         if !held.is_empty() {
-            let mut connection = self.shared.pool.acquire().await?;
-            let ours = extend(&mut connection, &held, self.shared.lease.as_secs_f64()).await?;
+            let mut connection = self.shared.keeper_pool.acquire().await?;
+            let asked = extend(&mut connection, &held, self.shared.lease.as_secs_f64());
+            let Ok(ours) = tokio::time::timeout(self.shared.lease / 3, asked).await else {
+                return Err(hang_up(connection));
+            };
+            let ours = ours?;
             drop(connection);
             if ours.len() < held.len() {
                 let ours: std::collections::HashSet<i64> = ours.into_iter().collect();
@@ -46,8 +51,13 @@ impl Keeper {
             }
         }
         loop {
-            let mut connection = self.shared.pool.acquire().await?;
-            let back = reap(&mut connection, REAP_AT_ONCE).await?;
+            let mut connection = self.shared.keeper_pool.acquire().await?;
+            let asked = reap(&mut connection, REAP_AT_ONCE);
+            let Ok(back) = tokio::time::timeout(self.shared.lease, asked).await else {
+                return Err(hang_up(connection));
+            };
+            let back = back?;
+            drop(connection);
             if back.is_empty() {
                 return Ok(());
             }

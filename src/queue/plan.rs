@@ -79,7 +79,7 @@ impl Plan {
                 NewJob::new(&payload, self.max_attempts)
                     .key(format!("{chat_id}:{}", event.id))
                     .batch_key(chat_id.to_string())
-                    .run_at(event.received_at)
+                    .in_order_of(event.received_at)
                     .events(vec![event.id])
             })
             .collect()

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::backend::{Buffer, QueueBackend, ReadyBatch};
@@ -25,6 +26,7 @@ use super::settler::{Settled, Settler};
 use super::wake::Waker;
 use crate::config::QueueSettings;
 use crate::domain::job::{JobPayload, Queue};
+use crate::store;
 
 /// How one queue is worked.
 pub struct QueueSpec {
@@ -95,6 +97,8 @@ impl Held {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub pool: PgPool,
+    /// For leases alone: they must not wait behind handlers that use up the pool.
+    pub keeper_pool: PgPool,
     pub waker: Waker,
     pub held: Arc<Held>,
     pub worker: Arc<str>,
@@ -120,6 +124,7 @@ impl Runtime {
         specs: Vec<QueueSpec>,
     ) -> Self {
         let shared = Shared {
+            keeper_pool: store::lone_connection(&pool),
             pool,
             waker,
             held: Arc::default(),
@@ -132,14 +137,16 @@ impl Runtime {
     }
 
     /// Works until `stop` is cancelled, then claims nothing more, lets what runs end within
-    /// `SHUTDOWN_TIMEOUT`, and gives the rest back without charging an attempt.
+    /// `SHUTDOWN_TIMEOUT`, and gives the rest back without charging an attempt. Returns earlier, in the same
+    /// order, when one of its tasks ended by itself, which none should.
     pub async fn run(self, stop: CancellationToken) {
         let Self { shared, shutdown_timeout, specs } = self;
+        let stop = stop.child_token();
         let (settled, settlements) = mpsc::unbounded_channel();
         let (unstarted, mut given_up) = mpsc::unbounded_channel();
-        let settler = tokio::spawn(Settler::new(shared.clone(), settlements).run());
+        let mut settler = tokio::spawn(Settler::new(shared.clone(), settlements).run());
         let keeper_stop = CancellationToken::new();
-        let keeper = tokio::spawn(Keeper::new(shared.clone()).run(keeper_stop.clone()));
+        let mut keeper = tokio::spawn(Keeper::new(shared.clone()).run(keeper_stop.clone()));
 
         let mut workers = JoinSet::new();
         let mut sources = Vec::new();
@@ -158,28 +165,49 @@ impl Runtime {
             sources.push(Source::new(&spec, claimed, buffer));
         }
         drop(unstarted);
-        let fetcher = tokio::spawn(Fetcher::new(shared.clone(), sources).run(stop.clone()));
+        let fetcher = Fetcher::new(shared.clone(), sources).run(stop.clone());
+        let mut fetcher = AbortOnDropHandle::new(tokio::spawn(fetcher));
 
-        stop.cancelled().await;
-        let finish = async {
-            let _ = fetcher.await;
-            while workers.join_next().await.is_some() {}
+        let ended = tokio::select! {
+            () = stop.cancelled() => None,
+            _ = &mut settler => Some("settler"),
+            _ = &mut fetcher => Some("fetcher"),
+            _ = &mut keeper => Some("keeper"),
+            Some(_) = workers.join_next() => Some("worker"),
         };
-        if tokio::time::timeout(shutdown_timeout, finish).await.is_err() {
-            tracing::warn!(
-                seconds = shutdown_timeout.as_secs(),
-                "handlers did not end in time; their jobs go back"
-            );
-            workers.shutdown().await;
+        if let Some(task) = ended {
+            tracing::error!(task, "a task of the queue ended by itself");
+            stop.cancel();
         }
+        // A handle that was polled to its end must not be awaited again.
+        let fetcher = (ended != Some("fetcher")).then_some(fetcher);
+        finish(fetcher, &mut workers, shutdown_timeout).await;
         while let Ok(batch) = given_up.try_recv() {
             let _ = settled.send(Settled::released(batch.claim_id, &batch.rows));
         }
         drop(settled);
-        let _ = settler.await;
+        if ended != Some("settler") {
+            let _ = settler.await;
+        }
         keeper_stop.cancel();
-        let _ = keeper.await;
+        if ended != Some("keeper") {
+            let _ = keeper.await;
+        }
         release_rest(&shared).await;
+    }
+}
+
+/// Waits until nothing more is claimed and what runs has ended, or the limit is reached.
+async fn finish(fetcher: Option<AbortOnDropHandle<()>>, workers: &mut JoinSet<()>, limit: Duration) {
+    let ended = async {
+        if let Some(fetcher) = fetcher {
+            let _ = fetcher.await;
+        }
+        while workers.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(limit, ended).await.is_err() {
+        tracing::warn!(seconds = limit.as_secs(), "handlers did not end in time; their jobs go back");
+        workers.shutdown().await;
     }
 }
 
@@ -238,7 +266,7 @@ fn run_batch(
         drop(slot);
     };
     // Aborted with the worker, so that a stop that cannot wait leaves nothing running.
-    let running = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(task));
+    let running = AbortOnDropHandle::new(tokio::spawn(task));
     async move {
         if let Err(error) = running.await {
             tracing::error!(%error, "a batch ended without a settlement; its lease brings it back");

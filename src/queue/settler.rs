@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::runtime::Shared;
 use super::settle::{Claim, Done, Moved, Returned, Verdict, complete, give_back};
 use crate::observability::metrics::{JobMove, jobs_moved};
+use crate::store::hang_up;
 
 /// How the claims of one batch ended.
 #[derive(Debug, Default)]
@@ -113,9 +114,15 @@ impl Settler {
 
     async fn attempt(&self, write: &Write<'_>) -> Result<Vec<Moved>, sqlx::Error> {
         let mut connection = self.shared.pool.acquire().await?;
-        match write {
-            Write::Done(done) => complete(&mut connection, done).await,
-            Write::Returned(returned) => give_back(&mut connection, returned).await,
+        let written = async {
+            match write {
+                Write::Done(done) => complete(&mut connection, done).await,
+                Write::Returned(returned) => give_back(&mut connection, returned).await,
+            }
+        };
+        match tokio::time::timeout(self.shared.lease, written).await {
+            Ok(written) => written,
+            Err(_) => Err(hang_up(connection)),
         }
     }
 }

@@ -9,11 +9,15 @@ use tokio::task::JoinSet;
 
 use crate::observability::metrics;
 use crate::queue::{Accepted, Intake, Waker, intake};
+use crate::store::hang_up;
 
 /// Pushes that may wait for a writer; more are answered 503 at once.
 const WAITING_AT_MOST: usize = 10_000;
 /// Pushes in one statement.
 const GROUP_AT_MOST: usize = 256;
+/// A database that takes longer is given up, so that a vanished host does not hold the writers for as long as
+/// the kernel is patient. Long after every sender's patience: a late commit is absorbed by its key.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Writers: one writes while the other waits for its commit.
 const WRITERS: usize = 2;
 
@@ -106,7 +110,12 @@ impl Writer {
                 return vec![Err(CommitError::Refused); pushes];
             }
         };
-        let results = intake::accept_each(&mut connection, intakes).await;
+        let storing = intake::accept_each(&mut connection, intakes);
+        let Ok(results) = tokio::time::timeout(ANSWER_WITHIN, storing).await else {
+            let error = hang_up(connection);
+            tracing::warn!(%error, pushes, "cannot store pushes; answering 503");
+            return vec![Err(CommitError::Refused); pushes];
+        };
         metrics::pushes_committed(pushes, begun.elapsed());
         if results.iter().any(Result::is_ok) {
             self.waker.wake();

@@ -22,8 +22,6 @@ pub mod refresh_tokens;
 
 /// How often the driver looks for due ticks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A run that takes longer than this counts as abandoned, and the next tick may begin.
-const LEASE: Duration = Duration::from_mins(10);
 /// Runs that are remembered, per task.
 const RUNS_KEPT: i64 = 500;
 
@@ -34,6 +32,10 @@ pub trait Task: Send + Sync {
     fn name(&self) -> &'static str;
     /// Its interval.
     fn every(&self) -> Duration;
+    /// A run that takes longer than this counts as abandoned, and another process may begin.
+    fn lease(&self) -> Duration {
+        Duration::from_mins(10)
+    }
     /// Does it once and says what came of it, in counts.
     async fn run(&self) -> anyhow::Result<Value>;
 }
@@ -64,7 +66,11 @@ impl Driver {
             if let Err(error) = self.look(&mut running, &mut ensured).await {
                 tracing::warn!(%error, "cannot look for due tasks; trying again");
             }
-            while running.try_join_next().is_some() {}
+            while let Some(ended) = running.try_join_next() {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a scheduled task broke; it runs again when its lease is over");
+                }
+            }
         }
         let ended = async { while running.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, ended).await.is_err() {
@@ -81,7 +87,7 @@ impl Driver {
             *ensured = true;
         }
         for task in &self.tasks {
-            if let Some(run) = claim_tick(&mut connection, task.name(), LEASE).await? {
+            if let Some(run) = claim_tick(&mut connection, task.name(), task.lease()).await? {
                 running.spawn(run_task(self.pool.clone(), task.clone(), run));
             }
         }

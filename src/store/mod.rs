@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
@@ -29,6 +31,9 @@ pub mod totals;
 
 pub use migrate::{MigrateError, migrate, migrations};
 
+/// How long a caller waits for a connection: well within a sender's patience.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Opens the pool of one process. Connections are made when needed; a caller waits at most three seconds
 /// for one, so that a database that is down is noticed within the receiver's deadline.
 ///
@@ -46,6 +51,19 @@ pub fn pool(url: &SecretString, max_connections: u32) -> Result<PgPool, sqlx::Er
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
-        .acquire_timeout(Duration::from_secs(3))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options))
+}
+
+/// A pool of one connection to the same database.
+pub fn lone_connection(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone();
+    PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+}
+
+/// Drops a connection that did not answer in time, without a goodbye: its host may be gone, and whoever
+/// waits for it waits for the kernel's patience. Returns the error that the caller reports.
+pub fn hang_up(connection: PoolConnection<Postgres>) -> sqlx::Error {
+    drop(connection.detach());
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in time"))
 }

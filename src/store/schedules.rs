@@ -49,7 +49,7 @@ pub async fn claim_tick(
     .await
 }
 
-/// Notes how a run ended.
+/// Notes how a run ended. A run that was taken for abandoned does not end the newer one.
 ///
 /// # Errors
 /// When the database refuses.
@@ -61,11 +61,11 @@ pub async fn finish_run(
     sqlx::query(
         "WITH ended AS (
              UPDATE pushbox.schedule_runs SET finished_at = now(), result = $2, error = $3 WHERE id = $1
-             RETURNING name
+             RETURNING name, started_at
          )
          UPDATE pushbox.schedules SET running_until = NULL, last_result = coalesce($2, last_result), last_error = $3,
                 last_success_at = CASE WHEN $3 IS NULL THEN now() ELSE last_success_at END
-         WHERE name = (SELECT name FROM ended)",
+         WHERE (name, last_started_at) = (SELECT name, started_at FROM ended)",
     )
     .bind(run)
     .bind(outcome.ok())

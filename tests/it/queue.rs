@@ -305,12 +305,14 @@ async fn lower_priority_numbers_and_earlier_times_go_first_and_a_paused_queue_re
     let db = database().await;
     let soon = system().now() - TimeDelta::hours(1);
     put(&db.pool, vec![probe("usual"), probe("earlier").run_at(soon), probe("urgent").priority(-5)]).await;
-    put(&db.pool, vec![probe("later").run_at(system().now() + TimeDelta::hours(1))]).await;
+    let ahead = system().now() + TimeDelta::hours(1);
+    put(&db.pool, vec![probe("later").run_at(ahead)]).await;
+    put(&db.pool, vec![probe("clock ahead").in_order_of(ahead)]).await;
     let mut connection = db.pool.acquire().await.expect("connection");
     assert!(control::pause(&mut connection, Queue::Forward, "test").await.expect("pause"));
     assert!(take(&db.pool).await.1.is_empty());
     assert!(control::resume(&mut connection, Queue::Forward).await.expect("resume"));
-    assert_eq!(names(&take(&db.pool).await.1), ["urgent", "earlier", "usual"]);
+    assert_eq!(names(&take(&db.pool).await.1), ["urgent", "earlier", "usual", "clock ahead"]);
 }
 
 // --- the way in -------------------------------------------------------------------------------------------

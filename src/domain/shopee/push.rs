@@ -33,7 +33,7 @@ struct Text(String);
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
+        impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = Text;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a text, a number or null")
@@ -51,6 +51,18 @@ impl<'de> Deserialize<'de> for Text {
                 Ok(Text(number.to_string()))
             }
             fn visit_unit<E>(self) -> Result<Text, E> {
+                Ok(Text::default())
+            }
+            // What has no business in a text field must not cost us the other fields.
+            fn visit_bool<E>(self, _: bool) -> Result<Text, E> {
+                Ok(Text::default())
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
+                while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+                Ok(Text::default())
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+                while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
                 Ok(Text::default())
             }
         }
@@ -373,6 +385,10 @@ mod tests {
         for variant in &variants {
             assert_eq!(key(variant), key(&live), "{variant}");
         }
+        let mut odd = live.clone();
+        odd["data"]["tracking_no"] = json!({"a": [true]});
+        odd["data"]["item_id"] = json!(false);
+        assert_eq!(key(&odd), key(&live), "a field of another type does not spoil the others");
         let in_a_string = json!({"code": 3, "shop_id": 10_000_001, "data": live["data"].to_string()});
         assert_eq!(key(&in_a_string), key(&live));
     }
