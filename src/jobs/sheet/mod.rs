@@ -48,7 +48,7 @@ const DESTINATION: &str = "sheet";
 /// Rows of one write, both tabs together: about two megabytes, which is what Google recommends at most.
 const ROWS_AT_ONCE: usize = 5_000;
 /// After a 429 that does not say how long. Google's window is a minute, refilled all the time.
-const AFTER_RATE_LIMIT: Duration = Duration::from_secs(15);
+const AFTER_RATE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the settings say about sheets.
 #[derive(Debug, Clone)]
