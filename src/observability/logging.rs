@@ -5,6 +5,7 @@
 //! [`CAPS`] is therefore a second filter behind the one that people set: no setting can lift it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::IsTerminal as _;
 
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt, LevelFilter, ParseError, Targets};
@@ -41,7 +42,7 @@ pub enum LoggingError {
 /// Sends logs to standard error as `settings` say and panics to the log. Once per process.
 pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
     tracing_subscriber::registry()
-        .with(layer(settings, std::io::stderr, true)?)
+        .with(layer(settings, std::io::stderr, std::io::stderr().is_terminal())?)
         .try_init()
         .map_err(LoggingError::Installed)?;
     log_panics();

@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::backend::{Buffer, ReadyBatch};
 use super::claim::{ClaimRequest, ClaimedRow, claim};
-use super::runtime::{Held, QueueSpec, Shared};
 use super::settle::Claim;
+use super::shared::{Held, Shared};
+use super::spec::QueueSpec;
 use crate::domain::job::Queue;
 use crate::observability::metrics::{JobMove, jobs_moved};
 use crate::store::hang_up;

@@ -2,8 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::runtime::Shared;
 use super::settle::{extend, reap};
+use super::shared::Shared;
 use crate::observability::metrics::{JobMove, jobs_moved};
 use crate::store::hang_up;
 

@@ -40,12 +40,15 @@ pub mod policy;
 pub mod runtime;
 pub mod settle;
 mod settler;
+mod shared;
+pub mod spec;
 pub mod wake;
 
 pub use enqueue::{NewJob, enqueue};
 pub use handler::{Batch, BatchHandler, Job, Outcome};
 pub use intake::{Accepted, Intake};
 pub use plan::Plan;
-pub use runtime::{QueueSpec, Runtime};
+pub use runtime::Runtime;
 pub use settle::{LeaseLost, complete_in};
+pub use spec::QueueSpec;
 pub use wake::Waker;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_core::worker::builder::WorkerBuilder;
@@ -18,94 +18,17 @@ use uuid::Uuid;
 use super::backend::{Buffer, QueueBackend, ReadyBatch};
 use super::claim::ClaimedRow;
 use super::fetcher::{Fetcher, Source};
-use super::handler::{BatchHandler, Outcome, RunBatch, Typed};
+use super::handler::{Outcome, RunBatch};
 use super::keeper::Keeper;
 use super::policy::Backoff;
 use super::settle::{Claim, Done, Returned, Verdict, begin_suspect};
 use super::settler::{Settled, Settler};
+use super::shared::Shared;
+use super::spec::QueueSpec;
 use super::wake::Waker;
 use crate::config::QueueSettings;
-use crate::domain::job::{JobPayload, Queue};
+use crate::domain::job::Queue;
 use crate::store;
-
-/// How one queue is worked.
-pub struct QueueSpec {
-    pub(crate) queue: Queue,
-    pub(crate) batch: usize,
-    pub(crate) concurrency: usize,
-    pub(crate) exclusive: bool,
-    pub(crate) handler: Arc<dyn RunBatch>,
-}
-
-impl QueueSpec {
-    /// Up to `batch` jobs of one batch key at once, up to `concurrency` batches at once; a batch that takes
-    /// longer than `timeout` counts as failed.
-    pub fn new<J: JobPayload + Clone>(
-        handler: Arc<impl BatchHandler<J>>,
-        batch: usize,
-        concurrency: usize,
-        timeout: Duration,
-    ) -> Self {
-        let handler = Arc::new(Typed { handler, timeout, payload: std::marker::PhantomData });
-        Self {
-            queue: J::QUEUE,
-            batch: batch.max(1),
-            concurrency: concurrency.max(1),
-            exclusive: false,
-            handler,
-        }
-    }
-
-    /// Never two batches of one batch key at once, over all processes. A batch may then hold more than the
-    /// limit when it has jobs of several priorities.
-    #[must_use]
-    pub fn exclusive(mut self) -> Self {
-        self.exclusive = true;
-        self
-    }
-}
-
-/// Claims that this process holds.
-#[derive(Debug, Default)]
-pub(crate) struct Held(Mutex<HashMap<i64, Claim>>);
-
-impl Held {
-    pub(crate) fn add(&self, claims: impl Iterator<Item = Claim>) {
-        self.lock().extend(claims.map(|claim| (claim.job_id, claim)));
-    }
-
-    pub(crate) fn remove(&self, claims: impl Iterator<Item = Claim>) {
-        let mut held = self.lock();
-        for claim in claims {
-            // A job may have come back to us under a newer claim.
-            if held.get(&claim.job_id) == Some(&claim) {
-                held.remove(&claim.job_id);
-            }
-        }
-    }
-
-    pub(crate) fn all(&self) -> Vec<Claim> {
-        self.lock().values().copied().collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Claim>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the tasks of one process share.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    pub pool: PgPool,
-    /// For leases alone: they must not wait behind handlers that use up the pool.
-    pub keeper_pool: PgPool,
-    pub waker: Waker,
-    pub held: Arc<Held>,
-    pub worker: Arc<str>,
-    pub lease: Duration,
-    pub poll_interval: Duration,
-    pub backoff: Backoff,
-}
 
 /// The workers of one process.
 pub struct Runtime {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::runtime::Shared;
 use super::settle::{Claim, Done, Moved, Returned, Verdict, complete, give_back};
+use super::shared::Shared;
 use crate::observability::metrics::{JobMove, jobs_moved};
 use crate::store::hang_up;
 
