@@ -470,7 +470,10 @@ async fn an_answer_that_was_lost_after_the_write_makes_no_second_row() {
     assert_eq!(numbers, ["A", "B"]);
     assert_eq!(flow.rows("Items").len(), 3);
     assert_eq!(flow.simulator.read(|world| world.google.spreadsheets[BOOK].sheets.len()), 3);
-    assert_eq!(flow.history().await, [("updated".into(), 3, 2)]);
+    // Jitter may bring the two back in different batches; whoever met the second fault finds its row there.
+    let history = flow.history().await;
+    assert_eq!(history.iter().map(|(.., jobs)| jobs).sum::<i64>(), 2, "{history:?}");
+    assert!(history.iter().any(|(note, attempts, _)| note == "updated" && *attempts == 3), "{history:?}");
     flow.finish().await;
 }
 
