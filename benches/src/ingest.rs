@@ -21,7 +21,7 @@ use pushbox::domain::job::Queue;
 use pushbox::domain::push::{Arrival, sha256};
 use pushbox::domain::route::Routes;
 use pushbox::domain::shopee::{ShopeeBody, read, signature};
-use pushbox::queue::{Intake, Plan, Waker, intake};
+use pushbox::queue::{Plan, Waker, intake as store};
 use pushbox::receiver::{Committer, Receiver, ShopeeVerifier};
 use sqlx::PgPool;
 use tokio::net::{TcpListener, TcpStream};
@@ -119,19 +119,17 @@ async fn baseline(State(state): State<Arc<Baseline>>, headers: HeaderMap, body: 
     if !state.verifier.accepts(signature, &body) {
         return StatusCode::UNAUTHORIZED;
     }
-    let order = push.order.clone();
-    let event = push.into_event(Arrival {
+    let intake = state.plan.intake(*push, Arrival {
         source: "shopee".to_owned(),
         body_sha256: sha256(&body),
         headers: serde_json::json!({ "content-type": "application/json" }),
         received_at: clock::system().now(),
         via: Via::Push,
     });
-    let jobs = state.plan.first_jobs(&event, order.as_ref());
-    debug_assert!(jobs.iter().all(|job| job.queue() == Queue::Enrich));
+    debug_assert!(intake.jobs.iter().all(|job| job.queue() == Queue::Enrich));
     let Some(pool) = &state.pool else { return StatusCode::OK };
     let Ok(mut connection) = pool.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
-    match intake::accept(&mut connection, &[Intake { event, jobs }]).await {
+    match store::accept(&mut connection, &[intake]).await {
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

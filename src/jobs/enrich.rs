@@ -19,7 +19,6 @@ use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
 use crate::queue::intake::is_about_data;
-use crate::queue::plan::Announced;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
 use crate::store::{destinations, events, orders, shops};
@@ -267,14 +266,7 @@ impl EnrichHandler {
             }
             next.extend(self.plan.sheet_rows(&order.reference, &one.job.events));
             for head in heads.iter().filter(|head| one.job.events.contains(&head.id)) {
-                let event = Announced {
-                    id: head.id,
-                    source: head.source.clone(),
-                    account: head.account.clone(),
-                    code: head.code.clone(),
-                    received_at: head.received_at,
-                };
-                next.extend(self.plan.announcements(&event, Some(&order.reference)));
+                next.extend(self.plan.announcements(head, Some(&order.reference)));
             }
         }
         enqueue(&mut transaction, next).await?;

@@ -1,15 +1,16 @@
 //! Which jobs an event asks for, and which follow when its order is there. The one place that turns routes
 //! into jobs, so that a live push, a lost one and a found change go the same way.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::enqueue::NewJob;
+use super::intake::Intake;
 use crate::domain::event::NewEvent;
 use crate::domain::job::{EnrichOrder, NotifyEvent, UpsertSheetRow};
 use crate::domain::order::OrderRef;
-use crate::domain::push::OrderHint;
+use crate::domain::push::{Arrival, OrderHint, ParsedPush};
 use crate::domain::route::Routes;
+use crate::store::events::EventHead;
 
 /// Routes and the policy for new jobs.
 #[derive(Debug, Clone, Default)]
@@ -20,25 +21,18 @@ pub struct Plan {
     pub max_attempts: i32,
 }
 
-/// An event that was announced as wanting a message.
-#[derive(Debug, Clone)]
-pub struct Announced {
-    /// The event.
-    pub id: Uuid,
-    /// Its source.
-    pub source: String,
-    /// Its account.
-    pub account: Option<String>,
-    /// Its code.
-    pub code: String,
-    /// When it reached us: messages go in this order.
-    pub received_at: DateTime<Utc>,
-}
-
 impl Plan {
+    /// A push on its way into the store, whichever way it came: its event and the jobs it asks for first.
+    pub fn intake(&self, push: ParsedPush, arrival: Arrival) -> Intake {
+        let hint = push.order.clone();
+        let event = push.into_event(arrival);
+        let jobs = self.first_jobs(&event, hint.as_ref());
+        Intake { event, jobs }
+    }
+
     /// The jobs that are stored together with an event: enrichment for a configured order code, else the
     /// announcements. Codes that are not configured never lead to a call of the platform.
-    pub fn first_jobs(&self, event: &NewEvent, hint: Option<&OrderHint>) -> Vec<NewJob> {
+    fn first_jobs(&self, event: &NewEvent, hint: Option<&OrderHint>) -> Vec<NewJob> {
         if let Some(OrderHint { order, changed_at }) = hint.filter(|_| self.wants_order(&event.code)) {
             let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
             let job = NewJob::new(&payload, self.max_attempts)
@@ -47,14 +41,14 @@ impl Plan {
                 .events(vec![event.id]);
             return vec![job];
         }
-        let announced = Announced {
+        let head = EventHead {
             id: event.id,
             source: event.source.clone(),
             account: event.account.clone(),
             code: event.code.clone(),
             received_at: event.received_at,
         };
-        self.announcements(&announced, None)
+        self.announcements(&head, None)
     }
 
     /// Whether events of this code get the full way.
@@ -63,7 +57,7 @@ impl Plan {
     }
 
     /// One announcement per chat that wants the event.
-    pub fn announcements(&self, event: &Announced, order: Option<&OrderRef>) -> Vec<NewJob> {
+    pub fn announcements(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
         let wanting = self
             .routes
             .chats

@@ -21,7 +21,7 @@ use crate::domain::event::Via;
 use crate::domain::push::{Arrival, sha256};
 use crate::domain::shopee::{ShopeeBody, push::PLATFORM, read};
 use crate::observability::metrics::{PushOutcome, push_answered};
-use crate::queue::{Accepted, Intake, Plan};
+use crate::queue::{Accepted, Plan};
 use crate::store::health::ping;
 
 /// How long a health check waits for the database.
@@ -166,16 +166,17 @@ async fn receive(receiver: &Receiver, headers: &HeaderMap, body: &Bytes) -> Outc
             "the signature does not match\n",
         );
     }
-    let order = push.order.clone();
-    let event = push.into_event(Arrival {
-        source: PLATFORM.to_owned(),
-        body_sha256: sha256(body),
-        headers: kept_headers(headers),
-        received_at: receiver.clock.now(),
-        via: Via::Push,
-    });
-    let jobs = receiver.plan.first_jobs(&event, order.as_ref());
-    match receiver.committer.commit(Intake { event, jobs }).await {
+    let intake = receiver.plan.intake(
+        *push,
+        Arrival {
+            source: PLATFORM.to_owned(),
+            body_sha256: sha256(body),
+            headers: kept_headers(headers),
+            received_at: receiver.clock.now(),
+            via: Via::Push,
+        },
+    );
+    match receiver.committer.commit(intake).await {
         Ok(Accepted::New(_)) => Outcome::stored(PushOutcome::Stored),
         Ok(Accepted::Redelivery(_)) => Outcome::stored(PushOutcome::Duplicate),
         Err(error) => {

@@ -99,15 +99,16 @@ impl LostPushes {
     fn intake(&self, lost: &LostPush) -> Option<Intake> {
         let body = lost.envelope.as_bytes();
         let ShopeeBody::Push(push) = read(body) else { return None };
-        let order = push.order.clone();
-        let event = push.into_event(Arrival {
-            source: PLATFORM.to_owned(),
-            body_sha256: sha256(body),
-            headers: json!({}),
-            received_at: self.clock.now(),
-            via: Via::LostPush,
-        });
-        let jobs = self.plan.first_jobs(&event, order.as_ref());
-        Some(Intake { event, jobs })
+        let intake = self.plan.intake(
+            *push,
+            Arrival {
+                source: PLATFORM.to_owned(),
+                body_sha256: sha256(body),
+                headers: json!({}),
+                received_at: self.clock.now(),
+                via: Via::LostPush,
+            },
+        );
+        Some(intake)
     }
 }
