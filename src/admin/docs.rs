@@ -28,6 +28,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
         (name = "events", description = "What came in"),
         (name = "jobs", description = "What is done about it"),
         (name = "queues", description = "Where jobs wait"),
+        (name = "alerts", description = "What a person should know"),
+        (name = "schedules", description = "What is done every so often"),
         (name = "health", description = "Is it alive, is it well"),
     ),
     security(("bearer" = [])),

@@ -11,6 +11,7 @@ use crate::jobs::enrich::EnrichHandler;
 use crate::jobs::notify::NotifyHandler;
 use crate::jobs::sheet::{SheetHandler, SheetOptions};
 use crate::queue::{QueueSpec, Runtime};
+use crate::schedule::alerts::{OpsChat, TellAlerts};
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
 use crate::schedule::refresh_tokens::RefreshTokens;
@@ -68,10 +69,14 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
 
 /// The tasks of a scheduler.
 pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
-    let mut tasks: Vec<Arc<dyn Task>> = vec![Arc::new(Maintain {
-        pool: parts.pool.clone(),
-        retention_days: parts.config.schedule.event_retention_days,
-    })];
+    let ops = OpsChat::new(parts.config.telegram.as_ref())?;
+    let mut tasks: Vec<Arc<dyn Task>> = vec![
+        Arc::new(Maintain {
+            pool: parts.pool.clone(),
+            retention_days: parts.config.schedule.event_retention_days,
+        }),
+        Arc::new(TellAlerts { pool: parts.pool.clone(), ops }),
+    ];
     if parts.api_is_configured() {
         let client = Arc::new(ShopeeClient::new(&parts.config.shopee, parts.clock.clone())?);
         tasks.push(Arc::new(RefreshTokens {

@@ -134,12 +134,23 @@ pub struct ShopImport {
 pub struct TelegramSettings {
     /// `TELEGRAM_BOT_TOKEN`.
     pub bot_token: SecretString,
+    /// `TELEGRAM_OPS_CHAT_ID`: hears of alerts; none: nobody does.
+    pub ops_chat_id: Option<i64>,
     /// `TELEGRAM_API_URL`.
     pub api_url: Url,
     /// `TELEGRAM_CHAT_PER_SECOND`: sends, edits and topic creations per chat and second.
     pub chat_per_second: u32,
     /// `TELEGRAM_CHAT_PER_MINUTE`: the same per minute.
     pub chat_per_minute: u32,
+}
+
+impl TelegramSettings {
+    /// The least time between two messages of one chat that keeps both budgets.
+    pub fn message_interval(&self) -> Duration {
+        let per_second = Duration::from_secs(1) / self.chat_per_second.max(1);
+        let per_minute = Duration::from_mins(1) / self.chat_per_minute.max(1);
+        per_second.max(per_minute)
+    }
 }
 
 /// Google Sheets.

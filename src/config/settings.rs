@@ -141,6 +141,8 @@ settings! {
         TELEGRAM_BOT_TOKEN: "Token of the bot, from `@BotFather`." .secret().example("123456789:AA...");
         TELEGRAM_CHAT_ID: "Chat that hears of every event; a supergroup's id begins with -100. More chats, with filters: `[[chats]]` in `pushbox.toml`."
             .example("-1001234567890");
+        TELEGRAM_OPS_CHAT_ID: "Chat that hears of alerts: a shop to be authorized again, pushes that stay out, dead jobs. In a forum they have a topic of their own. Not set: alerts are shown by the admin API only."
+            .example("-1001234567891");
         TELEGRAM_API_URL: "Host of the Bot API." .default("https://api.telegram.org");
         TELEGRAM_CHAT_PER_SECOND: "Messages, edits and new topics per chat and second." .default("1");
         TELEGRAM_CHAT_PER_MINUTE: "The same per minute; Telegram allows a group about 20." .default("18");

@@ -24,8 +24,17 @@ pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<Telegr
     if let Some(chat_id) = lookup.optional(&set::TELEGRAM_CHAT_ID, parse::chat_id) {
         chats.push(ChatRoute { chat_id, filter: Filter::default() });
     }
+    let ops_chat_id = lookup.optional(&set::TELEGRAM_OPS_CHAT_ID, parse::chat_id);
     let entries = std::mem::take(&mut lookup.file.chats);
     let named = lookup.is_given(&set::TELEGRAM_CHAT_ID) || !entries.is_empty();
+    let ops = lookup.is_given(&set::TELEGRAM_OPS_CHAT_ID);
+    if ops && !lookup.is_given(&set::TELEGRAM_BOT_TOKEN) && roles.has(Role::Scheduler) {
+        lookup.fault(
+            set::TELEGRAM_BOT_TOKEN.name,
+            "not set, but TELEGRAM_OPS_CHAT_ID is",
+            "Set it; to tell nobody of alerts, remove TELEGRAM_OPS_CHAT_ID.",
+        );
+    }
     for entry in entries {
         let id = lookup.required(&entry, "chat_id").and_then(|found| lookup.parsed(found, parse::chat_id));
         let Some(chat_id) = id else { continue };
@@ -35,8 +44,18 @@ pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<Telegr
             chats.push(ChatRoute { chat_id, filter: filter(&entry) });
         }
     }
-    pair(lookup, roles, &set::TELEGRAM_BOT_TOKEN, &set::TELEGRAM_CHAT_ID, named, ("Telegram", "chats"));
-    (token.map(|bot_token| TelegramSettings { bot_token, api_url, chat_per_second, chat_per_minute }), chats)
+    // A bot that only tells of alerts is complete.
+    if named || !ops {
+        pair(lookup, roles, &set::TELEGRAM_BOT_TOKEN, &set::TELEGRAM_CHAT_ID, named, ("Telegram", "chats"));
+    }
+    let settings = token.map(|bot_token| TelegramSettings {
+        bot_token,
+        ops_chat_id,
+        api_url,
+        chat_per_second,
+        chat_per_minute,
+    });
+    (settings, chats)
 }
 
 fn bot_token(text: &str) -> Result<SecretString, Refusal> {

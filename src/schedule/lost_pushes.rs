@@ -49,6 +49,10 @@ impl Task for LostPushes {
         self.every
     }
 
+    fn after_outage(&self) -> bool {
+        true
+    }
+
     async fn run(&self) -> anyhow::Result<Value> {
         let (mut pages, mut found, mut recovered) = (0, 0, 0);
         while pages < PAGES_AT_MOST {

@@ -1,9 +1,13 @@
 //! Scheduled tasks: one driver, one file per task.
 //!
 //! A tick is claimed in Postgres, so that with any number of replicas it runs once; missed ticks collapse
-//! into one run. A task takes no input, is safe at any time and safe to run twice, and leaves its last run,
-//! its result and its next run in `pushbox.schedules`. Tasks do not live in `jobs`: they would only repeat
-//! what their row says.
+//! into one run. The process that runs it keeps extending a short lease, so that the run of a process that
+//! vanished is taken over soon, and a run that lost its lease ends where it stands. A task takes no input, is
+//! safe at any time and safe to run twice, and leaves its last run, its result and its next run in
+//! `pushbox.schedules`. Tasks do not live in `jobs`: they would only repeat what their row says.
+//!
+//! After an outage of ours (nobody ran anything, or the database was away) the tasks that bring in what was
+//! missed run at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +18,11 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::schedules::{claim_tick, ensure, finish_run, prune_runs};
+use crate::store::schedules::{
+    ask_run, claim_tick, ensure, finish_run, keep_run, nobody_ran_for, prune_runs,
+};
 
+pub mod alerts;
 pub mod lost_pushes;
 pub mod maintain;
 pub mod refresh_tokens;
@@ -24,6 +31,8 @@ pub mod refresh_tokens;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Runs that are remembered, per task.
 const RUNS_KEPT: i64 = 500;
+/// Some task is due every few seconds; when none began for so long, nobody was there.
+const OUTAGE: Duration = Duration::from_mins(2);
 
 /// Something to be done every so often.
 #[async_trait]
@@ -32,11 +41,15 @@ pub trait Task: Send + Sync {
     fn name(&self) -> &'static str;
     /// Its interval.
     fn every(&self) -> Duration;
-    /// A run that takes longer than this counts as abandoned, and another process may begin.
+    /// A run whose process was silent for so long counts as abandoned, and another process may begin.
     fn lease(&self) -> Duration {
-        Duration::from_mins(10)
+        Duration::from_secs(30)
     }
-    /// Does it once and says what came of it, in counts.
+    /// Whether it brings in what was missed while we were away.
+    fn after_outage(&self) -> bool {
+        false
+    }
+    /// Does it once and says what came of it, in counts. May be dropped at any point.
     async fn run(&self) -> anyhow::Result<Value>;
 }
 
@@ -44,18 +57,20 @@ pub trait Task: Send + Sync {
 pub struct Driver {
     pool: PgPool,
     tasks: Vec<Arc<dyn Task>>,
+    ensured: bool,
+    /// The database was away.
+    outage: bool,
 }
 
 impl Driver {
     /// A driver for these tasks.
     pub fn new(pool: PgPool, tasks: Vec<Arc<dyn Task>>) -> Self {
-        Self { pool, tasks }
+        Self { pool, tasks, ensured: false, outage: false }
     }
 
     /// Runs until `stop` is cancelled, then lets running tasks end within the given time.
-    pub async fn run(self, stop: CancellationToken, limit: Duration) {
+    pub async fn run(mut self, stop: CancellationToken, limit: Duration) {
         let mut running = JoinSet::new();
-        let mut ensured = false;
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -63,8 +78,9 @@ impl Driver {
                 () = stop.cancelled() => break,
                 _ = look.tick() => {}
             }
-            if let Err(error) = self.look(&mut running, &mut ensured).await {
+            if let Err(error) = self.look(&mut running).await {
                 tracing::warn!(%error, "cannot look for due tasks; trying again");
+                self.outage = true;
             }
             while let Some(ended) = running.try_join_next() {
                 if let Err(error) = ended {
@@ -78,26 +94,54 @@ impl Driver {
         }
     }
 
-    async fn look(&self, running: &mut JoinSet<()>, ensured: &mut bool) -> Result<(), sqlx::Error> {
+    /// Runs every task that is due now, to its end; returns the names of those that ran. For tests and for
+    /// commands that do not stay.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn run_due(&mut self) -> Result<Vec<&'static str>, sqlx::Error> {
+        let mut running = JoinSet::new();
+        let started = self.look(&mut running).await?;
+        while running.join_next().await.is_some() {}
+        Ok(started)
+    }
+
+    async fn look(&mut self, running: &mut JoinSet<()>) -> Result<Vec<&'static str>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        if !*ensured {
+        if !self.ensured {
+            // Asked before the tasks are there: a first start ever is no outage.
+            self.outage |= nobody_ran_for(&mut connection, OUTAGE).await?;
             for task in &self.tasks {
                 ensure(&mut connection, task.name(), task.every()).await?;
             }
-            *ensured = true;
+            self.ensured = true;
         }
+        if self.outage {
+            for task in self.tasks.iter().filter(|task| task.after_outage()) {
+                ask_run(&mut connection, task.name()).await?;
+            }
+            self.outage = false;
+        }
+        let mut started = Vec::new();
         for task in &self.tasks {
             if let Some(run) = claim_tick(&mut connection, task.name(), task.lease()).await? {
+                started.push(task.name());
                 running.spawn(run_task(self.pool.clone(), task.clone(), run));
             }
         }
-        Ok(())
+        Ok(started)
     }
 }
 
 async fn run_task(pool: PgPool, task: Arc<dyn Task>, run: i64) {
     let name = task.name();
-    let outcome = task.run().await;
+    let outcome = tokio::select! {
+        outcome = task.run() => outcome,
+        () = lose_lease(&pool, &*task, run) => {
+            tracing::warn!(task = name, "scheduled task {name} was taken over by another process; stopped here");
+            return;
+        }
+    };
     match &outcome {
         Ok(result) => tracing::debug!(task = name, %result, "scheduled task {name} ran"),
         Err(error) => tracing::error!(task = name, "scheduled task {name} failed: {error:#}"),
@@ -111,5 +155,20 @@ async fn run_task(pool: PgPool, task: Arc<dyn Task>, run: i64) {
     };
     if let Err(error) = noted.await {
         tracing::warn!(task = name, %error, "cannot note how a task ended; it runs again when its lease is over");
+    }
+}
+
+/// Extends the lease of a run until it is lost. A database that is away for a moment loses it only when
+/// somebody else has it afterwards.
+async fn lose_lease(pool: &PgPool, task: &dyn Task, run: i64) {
+    loop {
+        tokio::time::sleep(task.lease() / 3).await;
+        let kept = async {
+            let mut connection = pool.acquire().await?;
+            keep_run(&mut connection, run, task.name(), task.lease()).await
+        };
+        if matches!(kept.await, Ok(false)) {
+            return;
+        }
     }
 }

@@ -47,11 +47,6 @@ impl Task for RefreshTokens {
         Duration::from_secs(10)
     }
 
-    /// Short against what is left of a token when its refresh begins.
-    fn lease(&self) -> Duration {
-        Duration::from_mins(2)
-    }
-
     async fn run(&self) -> anyhow::Result<Value> {
         let expiring = {
             let mut connection = self.pool.acquire().await?;

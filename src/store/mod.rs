@@ -13,6 +13,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod admin_actions;
+pub mod alerts;
 pub mod audit;
 pub mod destinations;
 pub mod event_reads;

@@ -1,7 +1,5 @@
 //! The main job, end to end: bytes in at HTTP, the simulated world out.
 
-use std::time::Duration;
-
 use pushbox::simulator::{Action, Fault, Service};
 use serde_json::json;
 
@@ -25,17 +23,6 @@ impl TestApp {
 
     fn messages(&self, topic: &str) -> Vec<String> {
         self.simulator.messages_in_topic(CHAT, topic).into_iter().map(|message| message.text).collect()
-    }
-
-    async fn until(&self, sql: &'static str) {
-        let reached = async {
-            while self.count(sql).await == 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), reached)
-            .await
-            .unwrap_or_else(|_| panic!("never: {sql}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything that needs more than one module: structure, a real Postgres, and flows over HTTP.
 
 mod admin;
+mod alerts;
 mod audit;
 mod cli;
 mod demo;
@@ -14,6 +15,7 @@ mod openapi;
 mod postgres;
 mod queue;
 mod receiver;
+mod schedules;
 mod sheet;
 mod support;
 mod tidy;

@@ -62,6 +62,7 @@ async fn scene_at(budget: u32, limits: u32) -> Scene {
     sim.add_bot(BOT, "pushbox_bot");
     let first = DateTime::from_timestamp(1_711_971_200, 0).expect("a time");
     let telegram = TelegramSettings {
+        ops_chat_id: None,
         bot_token: BOT.into(),
         api_url: sim.telegram_url(),
         chat_per_second: budget,

@@ -4,9 +4,11 @@
 //! then `UPDATE=1 cargo test openapi` writes it into `openapi/admin.json`. Handlers take parameters through
 //! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
 
+pub mod alerts;
 pub mod events;
 pub mod jobs;
 pub mod queues;
+pub mod schedules;
 pub mod stats;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -26,4 +28,10 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(queues::list_queues))
         .routes(routes!(queues::pause_queue))
         .routes(routes!(queues::resume_queue))
+        .routes(routes!(alerts::list_alerts))
+        .routes(routes!(schedules::list_schedules))
+        .routes(routes!(schedules::get_schedule))
+        .routes(routes!(schedules::run_schedule))
+        .routes(routes!(schedules::pause_schedule))
+        .routes(routes!(schedules::resume_schedule))
 }

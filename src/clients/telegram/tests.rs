@@ -9,6 +9,7 @@ const TOKEN: &str = "535362388:AAF7-g0gYncWnm5IyfZlpPRqRRv6kNAGlao";
 
 fn client(stub: &Stub) -> TelegramClient {
     TelegramClient::new(&TelegramSettings {
+        ops_chat_id: None,
         bot_token: TOKEN.into(),
         api_url: stub.url.join("tg").unwrap(),
         chat_per_second: 1,

@@ -111,6 +111,51 @@ impl TestApp {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
     }
 
+    /// Waits until a count is not 0.
+    pub(crate) async fn until(&self, sql: &'static str) {
+        let reached = async {
+            while self.count(sql).await == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), reached)
+            .await
+            .unwrap_or_else(|_| panic!("never: {sql}"));
+    }
+
+    /// Calls the admin API; `path` begins behind `/api/v1`.
+    pub(crate) async fn api(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        let url = format!("http://{}/api/v1{path}", self.app.admin_address());
+        let request = self.http.request(method.parse().expect("a method"), url);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Runs a scheduled task by hand, as a person would, and waits for its end.
+    pub(crate) async fn run_schedule(&self, name: &str) -> Value {
+        let path = format!("/schedules/{name}");
+        let runs = |detail: &Value| {
+            let ended = |run: &&Value| !run["finished_at"].is_null() && run["asked"] == true;
+            detail["runs"].as_array().into_iter().flatten().find(ended).map(|run| run["id"].clone())
+        };
+        let (_, before) = self.api("GET", &path, None).await;
+        let (status, answer) = self.api("POST", &format!("{path}/run"), None).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        let begun = Instant::now();
+        loop {
+            let (_, now) = self.api("GET", &path, None).await;
+            if runs(&now).is_some() && runs(&now) != runs(&before) {
+                return now;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{name} never ran: {now}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Ends the test: nothing may be left over, and no call may have been one that the world does not know.
     pub(crate) async fn finish(self) {
         self.drain().await;
