@@ -11,6 +11,7 @@
 //!    enrich ── up to 50 orders of one shop per Shopee call ──► orders, items, income, status history
 //!    sheet  ── one writer per spreadsheet ──► Google Sheets upsert
 //!    notify ── one forum topic per event code ──► Telegram
+//!    forward ─ signed, with the order ──► a service of the seller's
 //! ```
 //!
 //! Beside it [`schedule`] brings in the pushes that Shopee could not deliver, refreshes tokens, and makes and
@@ -29,7 +30,7 @@
 //! * Only [`config`] and [`cli`] read the environment.
 //!
 //! Start reading at [`domain`], follow a push through [`receiver`], [`queue`] and [`jobs`], and see it all
-//! put together in [`app`]. [`simulator`] stands in for Shopee, Telegram and Google in tests and in `pushbox demo`.
+//! put together in [`app`]. [`simulator`] stands in for Shopee, Telegram, Google and the seller's own service in tests and in `pushbox demo`.
 
 pub mod clock;
 pub mod domain;

@@ -30,6 +30,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
         (name = "queues", description = "Where jobs wait"),
         (name = "alerts", description = "What a person should know"),
         (name = "schedules", description = "What is done every so often"),
+        (name = "destinations", description = "Where effects go, and what came of them"),
         (name = "health", description = "Is it alive, is it well"),
     ),
     security(("bearer" = [])),

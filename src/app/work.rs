@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Parts;
+use crate::clients::forward::ForwardClient;
 use crate::clients::sheets::SheetsClient;
 use crate::clients::shopee::ShopeeClient;
 use crate::clients::telegram::TelegramClient;
 use crate::jobs::enrich::EnrichHandler;
+use crate::jobs::forward::ForwardHandler;
 use crate::jobs::notify::NotifyHandler;
 use crate::jobs::sheet::{SheetHandler, SheetOptions};
 use crate::queue::{QueueSpec, Runtime};
@@ -29,6 +31,10 @@ const SHEET_TIMEOUT: Duration = Duration::from_mins(10);
 /// Announcements of one chat that are looked at together, and merged when they are too many.
 const NOTIFY_BATCH: usize = 200;
 const NOTIFY_TIMEOUT: Duration = Duration::from_mins(10);
+/// Events of one target that are read together and posted some at once.
+const FORWARD_BATCH: usize = 32;
+/// Each takes half a minute at most, and they go out one by one while a breaker is tried.
+const FORWARD_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// The workers of every queue that has something to do with these settings.
 pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
@@ -63,6 +69,11 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
         specs.push(
             QueueSpec::new(Arc::new(handler), NOTIFY_BATCH, settings.concurrency, NOTIFY_TIMEOUT).exclusive(),
         );
+    }
+    if let Some(forward) = &parts.config.forward {
+        let client = ForwardClient::new(forward.allow_private)?;
+        let handler = ForwardHandler::new(parts.pool.clone(), client, parts.clock.clone(), forward.clone());
+        specs.push(QueueSpec::new(Arc::new(handler), FORWARD_BATCH, settings.concurrency, FORWARD_TIMEOUT));
     }
     Ok(Runtime::new(parts.pool.clone(), settings, &parts.worker, parts.waker.clone(), specs))
 }

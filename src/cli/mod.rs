@@ -34,7 +34,7 @@ use crate::simulator::FaultProfile;
     after_long_help = "\
 Start here:
   pushbox demo                 see it work, without any account
-  pushbox keygen               print ADMIN_TOKEN and ENCRYPTION_KEY
+  pushbox keygen               print ADMIN_TOKEN and other keys
   pushbox serve                run it
 
 Settings come from the environment, from `.env` in the working directory, and from `pushbox.toml`;

@@ -17,6 +17,9 @@ pub(super) const CHAT_ID: i64 = -1_001_234_567_890;
 /// The spreadsheet that is shared with the simulated service account.
 pub(super) const SPREADSHEET_ID: &str = "simulated-spreadsheet";
 
+/// What the simulated service of the seller's verifies with.
+const FORWARD_SECRET: &str = "whsec_c2ltdWxhdGVkLWZvcndhcmQtc2VjcmV0LTMyYnl0ZXM=";
+
 /// Puts app, bot, forum and spreadsheet into the world; what is there stays as it is.
 pub(super) fn set(sim: &Simulator) {
     let (app, bot, chat, sheet) = sim.read(|world| {
@@ -39,6 +42,7 @@ pub(super) fn set(sim: &Simulator) {
     if !sheet {
         sim.add_spreadsheet(SPREADSHEET_ID, "Shop orders");
     }
+    sim.set_forward_secrets(&[FORWARD_SECRET]);
 }
 
 /// The settings with which pushbox uses this simulator, in the order in which a person reads them. Only the
@@ -56,6 +60,9 @@ pub(super) fn settings(sim: &Simulator, shops: &BTreeMap<i64, TokenPair>) -> Vec
         ("GOOGLE_SHEETS_URL", sim.google_url().to_string()),
         ("GOOGLE_CREDENTIALS_JSON", sim.google_credentials_json()),
         ("SPREADSHEET_ID", SPREADSHEET_ID.to_owned()),
+        ("FORWARD_URL", sim.forward_url().join("hook").expect("a path").to_string()),
+        ("FORWARD_SECRET", FORWARD_SECRET.to_owned()),
+        ("FORWARD_ALLOW_PRIVATE", "true".to_owned()),
     ];
     if let Some((shop_id, tokens)) = shops.first_key_value() {
         settings.extend([

@@ -16,14 +16,14 @@ use crate::simulator::{Simulator, SimulatorOptions, TokenPair};
 #[command(after_long_help = "\
 Prints the settings (hosts, keys, tokens) that make a `pushbox serve` in another terminal use
 it, and orders to send pushes of. Refuses what the real services would refuse; quotas are real.
-Shopee listens on --listen, Telegram on the port after it, Google on the one after that.
+Shopee listens on --listen, Telegram, Google and a service to forward to on the ports after it.
 
 Examples:
   pushbox simulate
   pushbox simulate --faults harsh --seed 7
   pushbox simulate --journal world.jsonl    the same world again the next time")]
 pub(super) struct Arguments {
-    /// Address of Shopee; port 0 takes any three that are free
+    /// Address of Shopee; port 0 takes any four that are free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
 
@@ -79,7 +79,7 @@ fn options(arguments: &Arguments) -> anyhow::Result<SimulatorOptions> {
         let mut address = arguments.listen;
         if address.port() != 0 {
             let port = address.port().checked_add(offset);
-            address.set_port(port.context("--listen needs two more ports after its own")?);
+            address.set_port(port.context("--listen needs three more ports after its own")?);
         }
         Ok(address)
     };
@@ -87,6 +87,7 @@ fn options(arguments: &Arguments) -> anyhow::Result<SimulatorOptions> {
         shopee: arguments.listen,
         telegram: beside(1)?,
         google: beside(2)?,
+        forward: beside(3)?,
         journal: arguments.journal.clone(),
         seed: arguments.seed,
         ..SimulatorOptions::default()

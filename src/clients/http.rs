@@ -88,13 +88,18 @@ pub async fn fetch(request: RequestBuilder) -> Result<Reply, ClientError> {
 /// left out: its query holds tokens.
 fn broken(error: &reqwest::Error) -> ClientError {
     let not_sent = error.is_connect() || error.is_builder();
-    let message = if error.is_timeout() && !error.is_connect() {
+    let outcome = if not_sent { Outcome::NotSent } else { Outcome::Unknown };
+    ClientError::Unavailable { message: broken_words(error), outcome }
+}
+
+/// What a call without an answer is called, without its URL.
+pub(crate) fn broken_words(error: &reqwest::Error) -> String {
+    if error.is_timeout() && !error.is_connect() {
         "no answer in time".to_owned()
     } else {
         let words = if error.is_connect() { "cannot connect" } else { "the connection broke" };
         source_chain(error).map_or_else(|| words.to_owned(), |sources| format!("{words}: {sources}"))
-    };
-    ClientError::Unavailable { message, outcome: if not_sent { Outcome::NotSent } else { Outcome::Unknown } }
+    }
 }
 
 /// The error and its sources in one line. Not for errors whose own text holds a URL.

@@ -7,9 +7,11 @@
 //!
 //! Base URLs come from the settings, so that the simulator is a setting and not a code path.
 //!
-//! Start at [`shopee::ShopeeClient`], [`telegram::TelegramClient`] and [`sheets::SheetsClient`].
+//! Start at [`shopee::ShopeeClient`], [`telegram::TelegramClient`], [`sheets::SheetsClient`] and
+//! [`forward::ForwardClient`].
 
 pub mod error;
+pub mod forward;
 pub mod http;
 pub mod push;
 pub mod sheets;

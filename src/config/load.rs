@@ -6,7 +6,8 @@ use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
 use crate::config::{
-    Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, parse, server, shopee, sinks,
+    Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, forward, parse, server, shopee,
+    sinks,
 };
 use crate::domain::route::Routes;
 
@@ -31,6 +32,7 @@ impl Config {
         let display_timezone = lookup.value(&set::DISPLAY_TIMEZONE, parse::timezone);
         let (telegram, chats) = sinks::telegram(&mut lookup, roles);
         let (sheets, spreadsheets) = sinks::sheets(&mut lookup, roles);
+        let (forward, forwards) = forward::forward(&mut lookup, roles);
         let config = Self {
             database: server::database(&mut lookup),
             listen: lookup.value(&set::LISTEN, parse::socket),
@@ -39,7 +41,8 @@ impl Config {
             shopee,
             telegram,
             sheets,
-            routes: Routes { order_event_codes, chats, spreadsheets, sheet_ignore_statuses },
+            forward,
+            routes: Routes { order_event_codes, chats, spreadsheets, forwards, sheet_ignore_statuses },
             display_timezone,
             receiver: receiver(&mut lookup),
             queue: queue(&mut lookup),
@@ -271,6 +274,10 @@ mod tests {
             ("TELEGRAM_CHAT_PER_SECOND", "0"),
             ("TELEGRAM_CHAT_PER_MINUTE", "many"),
             ("GOOGLE_SHEETS_URL", "x"),
+            ("FORWARD_URL", "http://erp.example.com/hook"),
+            ("FORWARD_SECRET", "whsec_c2hvcnQ="),
+            ("FORWARD_ALLOW_PRIVATE", "maybe"),
+            ("FORWARD_RETRY_FOR", "2d"),
             ("DATABASE_URL", "mysql://secret@host/db"),
             ("DATABASE_MAX_CONNECTIONS", "0"),
             ("LISTEN", "8000"),

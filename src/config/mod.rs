@@ -10,6 +10,7 @@
 
 mod document;
 mod fault;
+mod forward;
 mod inputs;
 mod load;
 mod lookup;
@@ -54,6 +55,8 @@ pub struct Config {
     pub telegram: Option<TelegramSettings>,
     /// Google Sheets; none: no sheet.
     pub sheets: Option<SheetsSettings>,
+    /// Forwarding; none: off.
+    pub forward: Option<ForwardSettings>,
     /// Which events go where.
     pub routes: Routes,
     /// `DISPLAY_TIMEZONE`: for sheet and messages.
@@ -150,6 +153,35 @@ impl TelegramSettings {
         let per_second = Duration::from_secs(1) / self.chat_per_second.max(1);
         let per_minute = Duration::from_mins(1) / self.chat_per_minute.max(1);
         per_second.max(per_minute)
+    }
+}
+
+/// Forwarding to services of the seller's.
+#[derive(Debug, Clone)]
+pub struct ForwardSettings {
+    /// `FORWARD_URL` and `[[forwards]]`.
+    pub targets: Vec<ForwardTarget>,
+    /// `FORWARD_ALLOW_PRIVATE`: plain http and private networks.
+    pub allow_private: bool,
+    /// `FORWARD_RETRY_FOR`: how long a failed one is tried again.
+    pub retry_for: Duration,
+}
+
+/// One service of the seller's.
+#[derive(Clone)]
+pub struct ForwardTarget {
+    /// What it is called in tables and logs: `default` for `FORWARD_URL`; else its own `name`, or its URL without
+    /// the query.
+    pub name: String,
+    /// Where it is. Its query may hold a secret.
+    pub url: Url,
+    /// Keys that sign, each as `whsec_` and base64; at least one.
+    pub secrets: Vec<SecretString>,
+}
+
+impl std::fmt::Debug for ForwardTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ForwardTarget").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

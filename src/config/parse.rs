@@ -235,6 +235,15 @@ pub(super) fn chat_id(text: &str) -> Result<i64, Refusal> {
     })
 }
 
+/// `true` or `false`.
+pub(super) fn boolean(text: &str) -> Result<bool, Refusal> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Ok(true),
+        "false" | "no" | "0" => Ok(false),
+        _ => Err(Refusal::new(format!("`{text}` is unknown"), "Write true or false.")),
+    }
+}
+
 /// `json` or not.
 pub(super) fn log_json(text: &str) -> Result<bool, Refusal> {
     match text {

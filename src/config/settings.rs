@@ -14,6 +14,8 @@ pub enum Section {
     Telegram,
     /// The spreadsheet.
     Sheets,
+    /// The seller's own service.
+    Forwarding,
     /// Where the data is.
     Database,
     /// The listeners and what protects them.
@@ -26,11 +28,12 @@ pub enum Section {
 
 impl Section {
     /// Every section, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Shopee,
         Self::Orders,
         Self::Telegram,
         Self::Sheets,
+        Self::Forwarding,
         Self::Database,
         Self::Listeners,
         Self::Work,
@@ -44,6 +47,7 @@ impl Section {
             Self::Orders => "Events and orders",
             Self::Telegram => "Telegram (optional)",
             Self::Sheets => "Google Sheets (optional)",
+            Self::Forwarding => "Forwarding (optional)",
             Self::Database => "Database",
             Self::Listeners => "Listeners and keys",
             Self::Work => "Jobs and schedules",
@@ -155,6 +159,15 @@ settings! {
         SHEETS_CALLS_PER_MINUTE: "Reads, and as many writes, per minute over all spreadsheets. Google allows a service account 60 of each."
             .default("48");
         GOOGLE_SHEETS_URL: "Host of the Sheets API, when it is not Google's own." .example("http://127.0.0.1:8090/");
+    }
+    Forwarding {
+        FORWARD_URL: "Service of yours that gets every event, signed, with its order. More, with filters: `[[forwards]]` in `pushbox.toml`."
+            .secret().example("https://erp.example.com/hooks/pushbox");
+        FORWARD_SECRET: "Signs what is forwarded, by the rules of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. During a rotation list the new and the old, separated by a comma: both sign. `pushbox keygen` prints one."
+            .secret().example("whsec_...");
+        FORWARD_ALLOW_PRIVATE: "Whether targets may be plain http and in private networks; `true` or `false`."
+            .default("false");
+        FORWARD_RETRY_FOR: "How long a failed forward is tried again, with back-off." .default("48h");
     }
     Database {
         DATABASE_URL: "Postgres. Not set: a private Postgres under `DATA_DIR` that pushbox runs itself."

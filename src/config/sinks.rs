@@ -139,7 +139,7 @@ fn pair(
     }
 }
 
-fn filter(entry: &Entry) -> Filter {
+pub(super) fn filter(entry: &Entry) -> Filter {
     let list = |key: &str| {
         let text = entry.values.get(key).map(String::as_str).unwrap_or_default();
         parse::items(text).into_iter().map(str::to_owned).collect()

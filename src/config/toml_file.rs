@@ -28,6 +28,8 @@ pub(super) struct TomlFile {
     pub(super) chats: Vec<Entry>,
     /// `[[spreadsheets]]`.
     pub(super) spreadsheets: Vec<Entry>,
+    /// `[[forwards]]`.
+    pub(super) forwards: Vec<Entry>,
 }
 
 const SHOP_KEYS: &[&str] = &[
@@ -40,6 +42,18 @@ const SHOP_KEYS: &[&str] = &[
     "refresh_token_file",
 ];
 const CHAT_KEYS: &[&str] = &["chat_id", "sources", "shops", "codes"];
+const FORWARD_KEYS: &[&str] = &[
+    "url",
+    "url_env",
+    "url_file",
+    "name",
+    "secret",
+    "secret_env",
+    "secret_file",
+    "sources",
+    "shops",
+    "codes",
+];
 const SPREADSHEET_KEYS: &[&str] = &["spreadsheet_id", "sources", "shops", "codes"];
 
 impl TomlFile {
@@ -66,11 +80,12 @@ impl TomlFile {
         };
         let (shops, chats, spreadsheets) =
             (list("shops", SHOP_KEYS), list("chats", CHAT_KEYS), list("spreadsheets", SPREADSHEET_KEYS));
+        let forwards = list("forwards", FORWARD_KEYS);
         let keys = setting_keys();
-        let keys: Vec<_> =
-            keys.iter().map(String::as_str).chain(["shops", "chats", "spreadsheets"]).collect();
+        let lists = ["shops", "chats", "spreadsheets", "forwards"];
+        let keys: Vec<_> = keys.iter().map(String::as_str).chain(lists).collect();
         let settings = entry(label, table, &keys, faults);
-        Self { directory, settings, shops, chats, spreadsheets }
+        Self { directory, settings, shops, chats, spreadsheets, forwards }
     }
 }
 

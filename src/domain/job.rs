@@ -97,3 +97,20 @@ impl JobPayload for NotifyEvent {
     const KIND: &'static str = "notify_event";
     const QUEUE: Queue = Queue::Notify;
 }
+
+/// Post one event to one service of the seller's. Key: target and event. Batch: the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardEvent {
+    /// Name of the target.
+    pub target: String,
+    /// The event.
+    pub event_id: Uuid,
+    /// The order to send with it, where there is one and it was fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderRef>,
+}
+
+impl JobPayload for ForwardEvent {
+    const KIND: &'static str = "forward_event";
+    const QUEUE: Queue = Queue::Forward;
+}

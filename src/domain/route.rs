@@ -52,6 +52,16 @@ pub struct SpreadsheetRoute {
     pub filter: Filter,
 }
 
+/// A service of the seller's and what it wants to hear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardRoute {
+    /// Its name; address and secret are in the settings of those who post.
+    pub target: String,
+    /// What goes there.
+    #[serde(flatten)]
+    pub filter: Filter,
+}
+
 /// Where events and orders go, and which codes get the full way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Routes {
@@ -61,6 +71,8 @@ pub struct Routes {
     pub chats: Vec<ChatRoute>,
     /// The spreadsheets; empty: no sheet.
     pub spreadsheets: Vec<SpreadsheetRoute>,
+    /// The services to forward to; empty: no forwarding.
+    pub forwards: Vec<ForwardRoute>,
     /// Statuses of orders that do not get a row of their own.
     pub sheet_ignore_statuses: Vec<String>,
 }

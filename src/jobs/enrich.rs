@@ -14,13 +14,14 @@ use crate::clients::error::ClientError;
 use crate::clients::shopee::{Credentials, MAX_ORDERS, ShopeeClient};
 use crate::domain::job::EnrichOrder;
 use crate::domain::money::net_income;
-use crate::domain::order::{Order, OrderIncome};
+use crate::domain::order::{Order, OrderIncome, OrderRef};
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
 use crate::queue::intake::is_about_data;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
+use crate::store::breakers::{self, Admission};
 use crate::store::{destinations, events, orders, shops};
 
 /// Shopee's recommendation for the income of several orders.
@@ -70,21 +71,57 @@ fn all(jobs: &[Job<EnrichOrder>], outcome: &Outcome) -> HashMap<i64, Outcome> {
 }
 
 impl EnrichHandler {
-    /// `jobs` are of one shop: the batch key is the shop.
+    /// `jobs` are of one shop: the batch key is the shop. The shop's breaker is asked and told.
     async fn handle_chunk(&self, jobs: &[Job<EnrichOrder>]) -> HashMap<i64, Outcome> {
         let Some(first) = jobs.first() else { return HashMap::new() };
-        let shop_id = &first.payload.order.shop_id;
-        let (credentials, sealed) = match self.credentials(&first.payload.order.platform, shop_id).await {
+        let OrderRef { platform, shop_id, .. } = &first.payload.order;
+        let answered = async {
+            let mut connection = self.pool.acquire().await?;
+            let admission = breakers::admit(&mut connection, platform, shop_id).await?;
+            drop(connection);
+            if let Admission::Paused(paused) = admission {
+                return Ok(all(jobs, &Outcome::Wait { on: paused.reason, after: paused.remaining }));
+            }
+            let outcomes = self.ask(platform, shop_id, jobs).await?;
+            if admission == Admission::Probe {
+                // Nothing happens if it was found out whether the API works for the shop.
+                breakers::leave_probe(&mut *self.pool.acquire().await?, platform, shop_id).await?;
+            }
+            Ok(outcomes)
+        };
+        answered.await.unwrap_or_else(|error: sqlx::Error| all(jobs, &after_database(&error)))
+    }
+
+    async fn ask(
+        &self,
+        platform: &str,
+        shop_id: &str,
+        jobs: &[Job<EnrichOrder>],
+    ) -> Result<HashMap<i64, Outcome>, sqlx::Error> {
+        let (credentials, sealed) = match self.credentials(platform, shop_id).await {
             Ok(found) => found,
-            Err(outcome) => return all(jobs, &outcome),
+            Err(outcome) => return Ok(all(jobs, &outcome)),
         };
         let caller = Caller { platform: PLATFORM, shop_id, access_token: &sealed };
         match self.fetch(&credentials, &caller, jobs).await {
             Ok((fetched, mut outcomes)) => {
+                breakers::succeed(&mut *self.pool.acquire().await?, platform, shop_id).await?;
                 outcomes.extend(self.keep(fetched).await);
-                outcomes
+                Ok(outcomes)
             }
-            Err(error) => all(jobs, &after(&self.pool, &caller, &error).await),
+            Err(error @ ClientError::Unavailable { .. }) => {
+                let why = error.to_string();
+                let mut connection = self.pool.acquire().await?;
+                let open = breakers::fail(&mut connection, platform, shop_id, &why).await?;
+                Ok(all(
+                    jobs,
+                    &open.map_or(Outcome::Retry { error: why.clone() }, |after| Outcome::Wait {
+                        on: why,
+                        after,
+                    }),
+                ))
+            }
+            Err(error) => Ok(all(jobs, &after(&self.pool, &caller, &error).await)),
         }
     }
 
@@ -95,11 +132,9 @@ impl EnrichHandler {
             return Err(Outcome::Dead { error: format!("{platform} has no shop {shop_id:?} to ask") });
         };
         let mut connection = self.pool.acquire().await.map_err(|error| after_database(&error))?;
-        for name in [APP, shop_id] {
-            let pause = destinations::find_pause(&mut connection, platform, name).await;
-            if let Some(pause) = pause.map_err(|error| after_database(&error))? {
-                return Err(Outcome::Wait { on: pause.reason, after: pause.remaining });
-            }
+        let pause = destinations::find_pause(&mut connection, platform, APP).await;
+        if let Some(pause) = pause.map_err(|error| after_database(&error))? {
+            return Err(Outcome::Wait { on: pause.reason, after: pause.remaining });
         }
         let shop = shops::find_shop(&mut connection, platform, shop_id)
             .await
@@ -266,7 +301,7 @@ impl EnrichHandler {
             }
             next.extend(self.plan.sheet_rows(&order.reference, &one.job.events));
             for head in heads.iter().filter(|head| one.job.events.contains(&head.id)) {
-                next.extend(self.plan.announcements(head, Some(&order.reference)));
+                next.extend(self.plan.effects(head, Some(&order.reference)));
             }
         }
         enqueue(&mut transaction, next).await?;

@@ -5,6 +5,7 @@
 //! counts no attempts: the class of an error decides what happens, in [`outcome`].
 
 pub mod enrich;
+pub mod forward;
 pub mod notify;
 mod outcome;
 pub mod sheet;

@@ -6,11 +6,14 @@ use uuid::Uuid;
 use super::enqueue::NewJob;
 use super::intake::Intake;
 use crate::domain::event::NewEvent;
-use crate::domain::job::{EnrichOrder, NotifyEvent, UpsertSheetRow};
+use crate::domain::job::{EnrichOrder, ForwardEvent, NotifyEvent, UpsertSheetRow};
 use crate::domain::order::OrderRef;
 use crate::domain::push::{Arrival, OrderHint, ParsedPush};
 use crate::domain::route::Routes;
 use crate::store::events::EventHead;
+
+/// A forward gives up by time and not by count: its handler says when.
+const FORWARD_ATTEMPTS: i32 = 100_000;
 
 /// Routes and the policy for new jobs.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +33,8 @@ impl Plan {
         Intake { event, jobs }
     }
 
-    /// The jobs that are stored together with an event: enrichment for a configured order code, else the
-    /// announcements. Codes that are not configured never lead to a call of the platform.
+    /// The jobs that are stored together with an event: enrichment for a configured order code, else what
+    /// is done about it outside. Codes that are not configured never lead to a call of the platform.
     fn first_jobs(&self, event: &NewEvent, hint: Option<&OrderHint>) -> Vec<NewJob> {
         if let Some(OrderHint { order, changed_at }) = hint.filter(|_| self.wants_order(&event.code)) {
             let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
@@ -48,7 +51,15 @@ impl Plan {
             code: event.code.clone(),
             received_at: event.received_at,
         };
-        self.announcements(&head, None)
+        self.effects(&head, None)
+    }
+
+    /// What is done about an event outside of Postgres and the sheets: announcements and forwards. With its
+    /// order, once that was fetched.
+    pub fn effects(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
+        let mut jobs = self.announcements(event, order);
+        jobs.extend(self.forwards(event, order));
+        jobs
     }
 
     /// Whether events of this code get the full way.
@@ -57,7 +68,7 @@ impl Plan {
     }
 
     /// One announcement per chat that wants the event.
-    pub fn announcements(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
+    fn announcements(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
         let wanting = self
             .routes
             .chats
@@ -73,6 +84,30 @@ impl Plan {
                 NewJob::new(&payload, self.max_attempts)
                     .key(format!("{chat_id}:{}", event.id))
                     .batch_key(chat_id.to_string())
+                    .in_order_of(event.received_at)
+                    .events(vec![event.id])
+            })
+            .collect()
+    }
+
+    /// One post per service that wants the event.
+    fn forwards(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
+        let wanting = self
+            .routes
+            .forwards
+            .iter()
+            .filter(|one| one.filter.accepts(&event.source, event.account.as_deref(), &event.code));
+        let mut targets: Vec<&str> = wanting.map(|one| one.target.as_str()).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+            .into_iter()
+            .map(|target| {
+                let payload =
+                    ForwardEvent { target: target.to_owned(), event_id: event.id, order: order.cloned() };
+                NewJob::new(&payload, FORWARD_ATTEMPTS)
+                    .key(format!("{target}:{}", event.id))
+                    .batch_key(target)
                     .in_order_of(event.received_at)
                     .events(vec![event.id])
             })

@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::simulator::google;
 use crate::simulator::shared::Shared;
 
-/// Which of the three.
+/// Which of the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
     /// Shopee's Open Platform.
@@ -31,6 +31,8 @@ pub enum Service {
     Telegram,
     /// Google Sheets and its token endpoint.
     Google,
+    /// The seller's own service.
+    Forward,
 }
 
 impl Service {
@@ -40,6 +42,7 @@ impl Service {
             Self::Shopee => "shopee",
             Self::Telegram => "telegram",
             Self::Google => "google",
+            Self::Forward => "forward",
         }
     }
 }
@@ -257,12 +260,12 @@ impl FaultBook {
                 (When::Before, shopee("error_server", "Something wrong. Please try later."))
             }
             (Service::Shopee, 2) => (When::Before, shopee("error_network", "Inner http call failed")),
-            (Service::Shopee, 3) | (Service::Telegram, 0..=4) | (Service::Google, 0 | 1) => {
-                (When::Before, Action::RetryAfter(1))
-            }
+            (Service::Shopee | Service::Forward, 3)
+            | (Service::Telegram, 0..=4)
+            | (Service::Google, 0 | 1) => (When::Before, Action::RetryAfter(1)),
             (Service::Google, 2) => (When::After, Action::Html(503)),
             // Telegram has no such page here: its client library pauses 10 s on every 5xx.
-            (Service::Shopee | Service::Google, 4) => (When::Before, Action::Html(502)),
+            (Service::Shopee | Service::Google | Service::Forward, 4) => (When::Before, Action::Html(502)),
             (_, 5) => (When::After, Action::Cut),
             _ => (When::Before, slow),
         })
@@ -301,7 +304,7 @@ pub async fn strike(State(layer): State<FaultLayer>, request: Request, next: Nex
 pub fn call_name(service: Service, method: &str, path: &str) -> String {
     match service {
         Service::Telegram => path.rsplit('/').next().unwrap_or_default().to_lowercase(),
-        Service::Shopee | Service::Google => format!("{method} {path}"),
+        Service::Shopee | Service::Google | Service::Forward => format!("{method} {path}"),
     }
 }
 
@@ -348,6 +351,7 @@ pub fn too_many(service: Service, seconds: u32) -> Response {
             "description": format!("Too Many Requests: retry after {seconds}"),
             "parameters": {"retry_after": seconds}}),
         Service::Google => return google::exhausted("Write"),
+        Service::Forward => json!({"error": "too many requests"}),
     };
     let mut reply = json_text(StatusCode::TOO_MANY_REQUESTS, body.to_string());
     reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

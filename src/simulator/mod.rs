@@ -1,4 +1,4 @@
-//! Shopee, Telegram and Google Sheets as plain servers on loopback over one shared value.
+//! Shopee, Telegram, Google Sheets and the seller's own service as plain servers on loopback over one shared value.
 //!
 //! It is how pushbox is developed, tested and shown without any account. It refuses what the real
 //! services refuse, as far as that is known, so that a client that is wrong fails here and not there.
@@ -9,9 +9,10 @@
 //! this machine.
 //!
 //! Start reading at [`state`], the world and every way it changes; then the servers [`shopee`],
-//! [`telegram`] and [`google`]; [`traffic`] plays a stream of pushes.
+//! [`telegram`], [`google`] and [`forward`]; [`traffic`] plays a stream of pushes.
 
 pub mod fault;
+pub mod forward;
 pub mod google;
 pub mod journal;
 mod setup;
@@ -56,6 +57,8 @@ pub struct SimulatorOptions {
     pub telegram: SocketAddr,
     /// Where Google listens.
     pub google: SocketAddr,
+    /// Where the seller's own service listens.
+    pub forward: SocketAddr,
     /// Keep the world in this file, and go on with what it holds.
     pub journal: Option<PathBuf>,
     /// For random faults and tokens.
@@ -76,6 +79,7 @@ impl Default for SimulatorOptions {
             shopee: free_port,
             telegram: free_port,
             google: free_port,
+            forward: free_port,
             journal: None,
             seed: 1,
             time_scale: 1.0,
@@ -97,6 +101,7 @@ struct Inner {
     shopee: SocketAddr,
     telegram: SocketAddr,
     google: SocketAddr,
+    forward: SocketAddr,
     stop: CancellationToken,
     servers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -119,14 +124,17 @@ impl Simulator {
         let shopee = Server::bind(options.shopee).await?;
         let telegram = Server::bind(options.telegram).await?;
         let google = Server::bind(options.google).await?;
+        let forward = Server::bind(options.forward).await?;
         let inner = Inner {
             shopee: shopee.address,
             telegram: telegram.address,
             google: google.address,
+            forward: forward.address,
             servers: Mutex::new(vec![
                 shopee.run(shopee::router(&shared), &shared, Service::Shopee, &stop),
                 telegram.run(telegram::router(&shared), &shared, Service::Telegram, &stop),
                 google.run(google::router(&shared), &shared, Service::Google, &stop),
+                forward.run(forward::router(&shared), &shared, Service::Forward, &stop),
             ]),
             shared,
             stop,
@@ -147,6 +155,11 @@ impl Simulator {
     /// Where Google's API is; the token endpoint is under it.
     pub fn google_url(&self) -> Url {
         base_url(self.inner.google)
+    }
+
+    /// Where the seller's own service is; any path.
+    pub fn forward_url(&self) -> Url {
+        base_url(self.inner.forward)
     }
 
     /// The key of a service account whose token endpoint is ours.

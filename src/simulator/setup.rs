@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::google::{render, token};
 use crate::simulator::shopee::tokens;
+use crate::simulator::state::forward::{ForwardChange, Post};
 use crate::simulator::state::google::{GoogleChange, Sheet};
 use crate::simulator::state::shopee::{App, AuthorizationCode, OrderTruth, ShopeeChange, TokenPair};
 use crate::simulator::state::telegram::{Bot, ChatKind, Message, Rights, TelegramChange, Topic};
@@ -239,6 +240,17 @@ impl Simulator {
         let requests = serde_json::value::to_raw_value(&range).expect("a value of the macro is JSON");
         let (id, user) = (id.to_owned(), "owner@example.com".to_owned());
         self.change(GoogleChange::Batch { id, user, requests, salt: 0 });
+    }
+
+    /// Sets the keys that the seller's own service accepts.
+    pub fn set_forward_secrets(&self, secrets: &[&str]) {
+        let secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        self.change(ForwardChange::SecretsSet { secrets });
+    }
+
+    /// Everything the seller's own service was sent, accepted or not.
+    pub fn forwarded(&self) -> Vec<Post> {
+        self.read(|world| world.forward.received.clone())
     }
 
     /// Ends every Google token that was issued.

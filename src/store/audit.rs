@@ -127,6 +127,16 @@ pub const INVARIANTS: &[Invariant] = &[
                      SELECT FROM pushbox.telegram_messages m WHERE m.event_id = h.event_id AND m.state <> 'intended')",
     },
     Invariant {
+        name: "forwarded_once",
+        promise: "every forward that is done was accepted by its target",
+        breaks: "SELECT format('event %s was forwarded to %s by job %s and its delivery is %s',
+                               h.event_id, h.payload->>'target', h.id, coalesce(d.state, 'missing'))
+                 FROM pushbox.job_history h
+                 LEFT JOIN pushbox.deliveries d ON d.target = h.payload->>'target' AND d.event_id = h.event_id
+                 WHERE h.kind = 'forward_event' AND h.outcome = 'done' AND h.note IS NULL
+                   AND d.state IS DISTINCT FROM 'delivered'",
+    },
+    Invariant {
         name: "partitions_in_time",
         promise: "no row missed its daily partition",
         breaks: "SELECT format('%s events of %s wait in the default partition', count(*), received_at::date)

@@ -1,4 +1,5 @@
-//! What is known of outside destinations, shared by all processes: pauses and rate budgets.
+//! What is known of outside destinations, shared by all processes: pauses and rate budgets here, breakers in
+//! [`crate::store::breakers`].
 
 use std::time::Duration;
 
@@ -64,7 +65,8 @@ pub async fn pause(
 }
 
 /// Takes one unit of a destination's rate budget (generic cell rate algorithm: one unit every `interval`,
-/// up to `burst` of them at once). None: go ahead; else how long to wait before asking again.
+/// up to `burst` of them at once). None: go ahead; else how long to wait before asking again. A destination
+/// that was slowed down ([`slow_down`]) gets less, and with each unit it takes a little more again.
 ///
 /// # Errors
 /// When the database refuses.
@@ -81,7 +83,8 @@ pub async fn take_budget(
          VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')
          ON CONFLICT (kind, name) DO UPDATE SET
              next_free_at = greatest(coalesce(d.next_free_at, clock_timestamp()), clock_timestamp())
-                            + $3 * interval '1 second',
+                            + $3 * d.pace * interval '1 second',
+             pace = greatest(1, d.pace * 0.97),
              updated_at = now()
          WHERE coalesce(d.next_free_at, clock_timestamp())
                <= clock_timestamp() + $3 * ($4 - 1) * interval '1 second'
@@ -108,4 +111,31 @@ pub async fn take_budget(
     .fetch_one(connection)
     .await?;
     Ok(Some(Duration::from_secs_f64(wait.max(0.001))))
+}
+
+/// The destination said "too many requests": its budget is half as fast from now on, at most sixteen times
+/// slower than it is set, and what was saved up for a burst is gone.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn slow_down(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+    interval: Duration,
+    burst: u32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE pushbox.destinations SET
+             pace = least(pace * 2, 16), updated_at = now(),
+             next_free_at = greatest(next_free_at, clock_timestamp() + $3 * ($4 - 1) * interval '1 second')
+         WHERE kind = $1 AND name = $2",
+    )
+    .bind(kind)
+    .bind(name)
+    .bind(interval.as_secs_f64())
+    .bind(f64::from(burst.max(1)))
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -15,6 +15,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub mod admin_actions;
 pub mod alerts;
 pub mod audit;
+pub mod breakers;
+pub mod deliveries;
 pub mod destinations;
 pub mod event_reads;
 pub mod events;

@@ -17,7 +17,12 @@ async fn broken(pool: &PgPool) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn holds_after_work_and_finds_what_was_broken() {
-    let app = TestApp::start().await;
+    let forwarding = [
+        ("FORWARD_URL", "{forward}"),
+        ("FORWARD_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("FORWARD_ALLOW_PRIVATE", "true"),
+    ];
+    let app = TestApp::start_with(&forwarding).await;
     for n in 0..5 {
         let (detail, escrow) = order(&format!("A{n}"), "READY_TO_SHIP", 1_790_000_200);
         app.simulator.put_order(SHOP, detail, escrow);
@@ -46,6 +51,7 @@ async fn holds_after_work_and_finds_what_was_broken() {
         ("income_adds_up", "UPDATE pushbox.order_items SET net_income = net_income + 0.01 WHERE order_sn = 'A0' AND line_no = 0"),
         ("sheet_not_behind", "UPDATE pushbox.sheet_rows SET update_time = update_time - interval '1 h' WHERE order_sn = 'A4'"),
         ("announced_once", "DELETE FROM pushbox.telegram_messages"),
+        ("forwarded_once", "DELETE FROM pushbox.deliveries"),
         ("partitions_in_time", "INSERT INTO pushbox.events (id, source, code, kind, payload, body_sha256, received_at, via)
                                 VALUES (gen_random_uuid(), 's', '1', 'k', '{}', '', '2001-01-01', 'push')"),
     ];

@@ -50,9 +50,11 @@ fn openapi_prints_the_committed_document() {
 }
 
 #[test]
-fn keygen_prints_two_fresh_keys() {
+fn keygen_prints_fresh_keys() {
     let [one, two] = [(); 2].map(|()| String::from_utf8(pushbox(&["keygen"], &[]).stdout).expect("text"));
-    assert!(one.contains("ADMIN_TOKEN=") && one.contains("ENCRYPTION_KEY="), "{one}");
+    for name in ["ADMIN_TOKEN=", "ENCRYPTION_KEY=", "FORWARD_SECRET=whsec_"] {
+        assert!(one.contains(name), "{one}");
+    }
     assert_ne!(one, two);
 }
 

@@ -167,9 +167,9 @@ fn migrations_are_safe_on_a_live_system() {
 fn versions_follow_each_other_and_files_are_the_embedded_ones() {
     let migrations = migrations();
     assert!(!migrations.is_empty());
-    for (position, (version, _, _)) in (1..).zip(&migrations) {
-        assert_eq!(*version, position, "versions count from 1 without a gap");
-    }
+    // A gap is allowed: numbers are given out before the work is done.
+    let versions: Vec<_> = migrations.iter().map(|(version, _, _)| *version).collect();
+    assert!(versions.windows(2).all(|pair| pair[0] < pair[1]), "each version once, in order: {versions:?}");
     let files = fs::read_dir(root().join("migrations")).expect("read migrations").count();
     assert_eq!(files, migrations.len(), "every file is named V<n>__<name>.sql");
 }

@@ -5,6 +5,7 @@
 //! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
 
 pub mod alerts;
+pub mod destinations;
 pub mod events;
 pub mod jobs;
 pub mod queues;
@@ -34,4 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(schedules::run_schedule))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(destinations::list_destinations))
+        .routes(routes!(destinations::reset_destination))
+        .routes(routes!(destinations::list_deliveries))
 }

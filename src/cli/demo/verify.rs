@@ -60,6 +60,7 @@ pub(super) async fn check(
     sheet(stage, expected, &mut problems);
     let announcements = list_announcements(stage.pool(), scene::CHAT_ID).await?;
     let announced = telegram(stage, &announcements, &mut problems);
+    forwarded(stage, expected, &mut problems);
     problems.extend(stage.sim.unknown_calls().into_iter().map(|call| format!("unknown call: {call}")));
     Ok(Findings {
         numbers,
@@ -92,6 +93,19 @@ fn received(numbers: &Numbers, expected: &Expectation, problems: &mut Vec<String
     let absorbed = numbers.events.redeliveries.unsigned_abs();
     if absorbed < expected.repeated as u64 {
         problems.push(format!("only {absorbed} of {} repeated pushes were absorbed", expected.repeated));
+    }
+}
+
+/// Every event reached the seller's own service, with a signature that it accepts.
+fn forwarded(stage: &Stage, expected: &Expectation, problems: &mut Vec<String>) {
+    let posts = stage.sim.forwarded();
+    let refused = posts.iter().filter(|post| post.valid == 0).count();
+    if refused > 0 {
+        problems.push(format!("forwarded with a signature that is wrong: {refused}"));
+    }
+    let events: BTreeSet<&str> = posts.iter().map(|post| post.id.as_str()).collect();
+    if events.len() != expected.events {
+        problems.push(format!("events forwarded: {} instead of {}", events.len(), expected.events));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::jobs::notify::send::{Outgoing, Posted, topic_destination};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{AT_ONCE, DESTINATION, NotifyHandler, SOON, TURN};
 use crate::queue::{Job, Outcome};
+use crate::store::breakers::{self, Admission};
 use crate::store::destinations;
 use crate::store::order_reads::{StoredOrder, list_orders};
 use crate::store::telegram::{self as ledger, AnnouncedEvent, MAX_SENDS, PartRow};
@@ -166,7 +167,8 @@ impl<'a> Run<'a> {
         let mut connection = self.handler.pool.acquire().await?;
         let chat = Chat { id, target: ledger::current_chat(&mut connection, id).await? };
         let name = chat.target.to_string();
-        if let Some(paused) = destinations::find_pause(&mut connection, DESTINATION, &name).await? {
+        let admission = breakers::admit(&mut connection, DESTINATION, &name).await?;
+        if let Admission::Paused(paused) = admission {
             return Err(Halt::chat(paused.reason, paused.remaining).into());
         }
         let last = jobs.last().map_or(first.payload.event_id, |job| job.payload.event_id);
@@ -177,7 +179,12 @@ impl<'a> Run<'a> {
             None => jobs.len(),
         };
         let pending = self.load(chat, &jobs[..due.min(AT_ONCE)], answers).await?;
-        self.deliver(chat, group(pending), answers).await?;
+        let delivered = self.deliver(chat, group(pending), answers).await;
+        if admission == Admission::Probe {
+            // Nothing happens if it was found out whether the chat works.
+            breakers::leave_probe(&mut *self.handler.pool.acquire().await?, DESTINATION, &name).await?;
+        }
+        delivered?;
         match older {
             Some((_, remaining)) if due < AT_ONCE => {
                 Err(Halt::chat("older announcements of the chat", remaining.max(Duration::from_millis(20)))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::clients::telegram::{Sent, TelegramError};
@@ -10,6 +11,7 @@ use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{DESTINATION, MAX_SLEEP};
 use crate::observability::metrics::telegram_message;
+use crate::store::breakers::{self, Fault};
 use crate::store::destinations;
 use crate::store::telegram::{self as ledger, Intent, MAX_SENDS};
 
@@ -24,8 +26,10 @@ const AFTER_FUTILE_REPAIR: Duration = Duration::from_mins(1);
 /// On top of what a 429 asks for.
 const MARGIN: Duration = Duration::from_secs(1);
 
-const TOPIC_RIGHTS: &str = "the bot may not manage topics in the chat; \
-    make it an administrator with the right Manage Topics, or switch topics off";
+const TOPIC_RIGHTS: Fault<'_> = Fault {
+    problem: "the bot may not manage topics in the chat",
+    remedy: "make it an administrator with the right Manage Topics, or switch topics off",
+};
 
 /// A message on its way.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +89,7 @@ impl Run<'_> {
             match answer {
                 Ok(Sent { message_id, thread_id }) => {
                     ledger::mark_sent(&mut connection, &intent, Some(message_id), thread_id).await?;
+                    self.works(&mut connection, chat, message.topic).await?;
                     if thread.is_some() && thread_id.is_none() {
                         // The chat is no forum any more; Telegram put the message into the main chat.
                         let topic = &message.topic.key;
@@ -124,6 +129,18 @@ impl Run<'_> {
             }
             answer => answer,
         }
+    }
+
+    /// The chat works, and so does the topic.
+    async fn works(
+        &self,
+        connection: &mut PgConnection,
+        chat: Chat,
+        topic: &TopicName,
+    ) -> Result<(), sqlx::Error> {
+        breakers::succeed(connection, DESTINATION, &chat.target.to_string()).await?;
+        breakers::succeed(connection, DESTINATION, &topic_destination(chat, topic)).await?;
+        Ok(())
     }
 
     /// A message may be there or not. It is sent once more after a pause, then left as it is.
@@ -188,10 +205,12 @@ impl Run<'_> {
                 | TelegramError::Configuration { .. }
                 | TelegramError::Rejected { .. },
             ) => {
-                let why =
-                    "it is closed and the bot may not reopen it; reopen it, or let the bot manage topics";
-                self.pause(&topic_destination(chat, topic), AFTER_CONFIGURATION, why).await?;
-                Err(Halt::topic(topic, why, AFTER_CONFIGURATION).into())
+                let fault = Fault {
+                    problem: "it is closed and the bot may not reopen it",
+                    remedy: "reopen it, or let the bot manage topics",
+                };
+                self.trip(&topic_destination(chat, topic), &fault).await?;
+                Err(Halt::topic(topic, &fault.to_string(), AFTER_CONFIGURATION).into())
             }
             Err(error) => Err(self.stop(chat, error).await?),
         }
@@ -199,8 +218,9 @@ impl Run<'_> {
 
     /// What an error means for the rest, after telling the other processes.
     pub(super) async fn stop(&self, chat: Chat, error: TelegramError) -> Result<Stopped, sqlx::Error> {
-        let (why, after) = match error {
-            TelegramError::RetryAfter(wait) => (format!("Telegram: {error}"), wait + MARGIN),
+        let name = chat.target.to_string();
+        let (why, after) = match &error {
+            TelegramError::RetryAfter(wait) => (format!("Telegram: {error}"), *wait + MARGIN),
             TelegramError::Migrated(to) => {
                 tracing::warn!(
                     chat.id = chat.target,
@@ -208,17 +228,19 @@ impl Run<'_> {
                     chat.target
                 );
                 let mut connection = self.handler.pool.acquire().await?;
-                ledger::mark_migrated(&mut connection, chat.id, to).await?;
+                ledger::mark_migrated(&mut connection, chat.id, *to).await?;
                 return Ok(Halt::chat(error.to_string(), Duration::from_millis(10)).into());
             }
-            TelegramError::Configuration { .. } => (error.to_string(), AFTER_CONFIGURATION),
-            TelegramError::NoTopicRights => (TOPIC_RIGHTS.to_owned(), AFTER_CONFIGURATION),
-            TelegramError::TopicClosed => {
-                ("the General topic is closed; reopen it".to_owned(), AFTER_CONFIGURATION)
+            TelegramError::Configuration { .. }
+            | TelegramError::NoTopicRights
+            | TelegramError::TopicClosed => return self.misconfigured(&name, &error).await,
+            TelegramError::NotSent { .. } => {
+                (error.to_string(), self.failed(&name, &error, AFTER_NOT_SENT).await?)
             }
-            TelegramError::NotSent { .. } => (error.to_string(), AFTER_NOT_SENT),
             // Of a call that is no message: nothing to settle, but give Telegram time.
-            TelegramError::Unknown { .. } | TelegramError::Sent { .. } => (error.to_string(), AFTER_UNKNOWN),
+            TelegramError::Unknown { .. } | TelegramError::Sent { .. } => {
+                (error.to_string(), self.failed(&name, &error, AFTER_UNKNOWN).await?)
+            }
             TelegramError::TopicGone | TelegramError::NotAForum => (error.to_string(), AFTER_FUTILE_REPAIR),
             TelegramError::BadMarkup { .. }
             | TelegramError::TooLong
@@ -226,14 +248,37 @@ impl Run<'_> {
             | TelegramError::EditTargetGone
             | TelegramError::Rejected { .. } => return Ok(Stopped::Refused(error.to_string())),
         };
-        tracing::warn!(
-            chat.id = chat.target,
-            wait_s = after.as_secs(),
-            "chat {} has to wait: {why}",
-            chat.target
-        );
-        self.pause(&chat.target.to_string(), after, &why).await?;
+        tracing::warn!(chat.id = chat.target, wait_s = after.as_secs(), "chat {name} has to wait: {why}");
+        self.pause(&name, after, &why).await?;
         Ok(Halt::chat(why, after).into())
+    }
+
+    /// What only a person can mend.
+    async fn misconfigured(&self, name: &str, error: &TelegramError) -> Result<Stopped, sqlx::Error> {
+        let fault = match error {
+            TelegramError::Configuration { message, remedy } => Fault { problem: message, remedy },
+            TelegramError::NoTopicRights => TOPIC_RIGHTS,
+            _ => Fault { problem: "the General topic is closed", remedy: "reopen it" },
+        };
+        self.trip(name, &fault).await?;
+        Ok(Halt::chat(fault.to_string(), AFTER_CONFIGURATION).into())
+    }
+
+    async fn trip(&self, name: &str, fault: &Fault<'_>) -> Result<(), sqlx::Error> {
+        let mut connection = self.handler.pool.acquire().await?;
+        breakers::trip(&mut connection, DESTINATION, name, AFTER_CONFIGURATION, fault).await
+    }
+
+    /// Counts a failure; returns for how long the chat is left alone.
+    async fn failed(
+        &self,
+        name: &str,
+        error: &TelegramError,
+        usual: Duration,
+    ) -> Result<Duration, sqlx::Error> {
+        let mut connection = self.handler.pool.acquire().await?;
+        let open = breakers::fail(&mut connection, DESTINATION, name, &error.to_string()).await?;
+        Ok(open.map_or(usual, |open| open.max(usual)))
     }
 
     pub(super) async fn pause(&self, name: &str, pause: Duration, why: &str) -> Result<(), sqlx::Error> {

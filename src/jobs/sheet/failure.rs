@@ -50,10 +50,7 @@ pub(super) struct Budget {
 impl Budget {
     /// Waits for its turn to make one call.
     pub(super) async fn take(&self, call: Call) -> Result<(), Failure> {
-        let name = match call {
-            Call::Read => format!("{} reads", self.account),
-            Call::Write => format!("{} writes", self.account),
-        };
+        let name = self.name(call);
         let mut waited = Duration::ZERO;
         loop {
             let wait = {
@@ -67,5 +64,23 @@ impl Budget {
             }
             tokio::time::sleep(wait).await;
         }
+    }
+
+    fn name(&self, call: Call) -> String {
+        match call {
+            Call::Read => format!("{} reads", self.account),
+            Call::Write => format!("{} writes", self.account),
+        }
+    }
+
+    /// Google refused although we kept the budget: somebody else uses the account, or the quota is smaller than
+    /// we think. All processes slow down, and speed up again little by little.
+    pub(super) async fn slow_down(&self) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        for call in [Call::Read, Call::Write] {
+            let name = self.name(call);
+            destinations::slow_down(&mut connection, "google", &name, self.interval, BURST).await?;
+        }
+        Ok(())
     }
 }

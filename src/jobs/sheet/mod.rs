@@ -34,6 +34,7 @@ use crate::jobs::outcome::after_database;
 use crate::observability::metrics;
 use crate::queue::settle::{CompleteError, Done};
 use crate::queue::{Batch, BatchHandler, Job, Outcome, complete_in, enqueue, plan as jobs_plan};
+use crate::store::breakers::{self, Admission, Fault};
 use crate::store::destinations;
 use crate::store::order_reads::list_orders;
 use crate::store::sheet_rows::{SheetRow, forget_contents, list_sheet_rows, upsert_sheet_rows};
@@ -102,30 +103,18 @@ impl Work<'_> {
 impl BatchHandler<UpsertSheetRow> for SheetHandler {
     async fn handle(&self, batch: Batch<UpsertSheetRow>) -> HashMap<i64, Outcome> {
         let id = batch.batch_key.as_str();
-        let mut outcomes = HashMap::new();
-        let works = match self.prepare(id, &batch.jobs, &mut outcomes).await {
-            Ok(works) => works,
-            Err(outcome) => return all(&batch.jobs, &outcome),
-        };
-        let mut parts = split_by_size(works);
-        while let Some(mut part) = parts.pop() {
-            match self.write(id, &part).await {
-                Ok(()) => settle(&[part], &Outcome::Committed, &mut outcomes),
-                // One of them is to blame; the others shall not suffer.
-                Err(Failure::Sheets(SheetsError::Rejected { .. })) if part.len() > 1 => {
-                    let half = part.split_off(part.len() / 2);
-                    parts.extend([half, part]);
-                }
-                Err(failure @ Failure::Sheets(SheetsError::Rejected { .. })) => {
-                    settle(&[part], &self.after(id, &failure).await, &mut outcomes);
-                }
-                Err(failure) => {
-                    let outcome = self.after(id, &failure).await;
-                    parts.push(part);
-                    settle(&parts, &outcome, &mut outcomes);
-                    break;
-                }
+        let admission = match self.admit(id).await {
+            Ok(Admission::Paused(paused)) => {
+                return all(&batch.jobs, &Outcome::Wait { on: paused.reason, after: paused.remaining });
             }
+            Ok(admission) => admission,
+            Err(error) => return all(&batch.jobs, &after_database(&error)),
+        };
+        let outcomes = self.flush(id, &batch.jobs).await;
+        if admission == Admission::Probe
+            && let Err(error) = self.leave_probe(id).await
+        {
+            tracing::warn!(%error, spreadsheet = id, "the breaker of {id} stays half open for a while");
         }
         outcomes
     }
@@ -167,28 +156,63 @@ impl SheetHandler {
         Self { pool, client, clock, options, budget, known: Mutex::default() }
     }
 
+    async fn admit(&self, id: &str) -> Result<Admission, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        breakers::admit(&mut connection, DESTINATION, id).await
+    }
+
+    /// Says that nothing was found out, if nothing was.
+    async fn leave_probe(&self, id: &str) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        breakers::leave_probe(&mut connection, DESTINATION, id).await
+    }
+
+    /// Brings the orders of these jobs up to date and answers every job.
+    async fn flush(&self, id: &str, jobs: &[Job<UpsertSheetRow>]) -> HashMap<i64, Outcome> {
+        let mut outcomes = HashMap::new();
+        let works = match self.prepare(id, jobs, &mut outcomes).await {
+            Ok(works) => works,
+            Err(error) => return all(jobs, &after_database(&error)),
+        };
+        let mut parts = split_by_size(works);
+        while let Some(mut part) = parts.pop() {
+            match self.write(id, &part).await {
+                Ok(()) => settle(&[part], &Outcome::Committed, &mut outcomes),
+                // One of them is to blame; the others shall not suffer.
+                Err(Failure::Sheets(SheetsError::Rejected { .. })) if part.len() > 1 => {
+                    let half = part.split_off(part.len() / 2);
+                    parts.extend([half, part]);
+                }
+                Err(failure @ Failure::Sheets(SheetsError::Rejected { .. })) => {
+                    settle(&[part], &self.after(id, &failure).await, &mut outcomes);
+                }
+                Err(failure) => {
+                    let outcome = self.after(id, &failure).await;
+                    parts.push(part);
+                    settle(&parts, &outcome, &mut outcomes);
+                    break;
+                }
+            }
+        }
+        outcomes
+    }
+
     /// Reads the orders afresh. Answers the jobs that need no write; the rest is returned.
     async fn prepare<'a>(
         &self,
         id: &str,
         jobs: &'a [Job<UpsertSheetRow>],
         outcomes: &mut HashMap<i64, Outcome>,
-    ) -> Result<Vec<Work<'a>>, Outcome> {
+    ) -> Result<Vec<Work<'a>>, sqlx::Error> {
         let mut asked: HashMap<&OrderRef, Vec<&Job<UpsertSheetRow>>> = HashMap::new();
         for job in jobs {
             asked.entry(&job.payload.order).or_default().push(job);
         }
         let orders: Vec<OrderRef> = asked.keys().map(|order| (*order).clone()).collect();
-        let read = async {
-            let mut connection = self.pool.acquire().await?;
-            let pause = destinations::find_pause(&mut connection, DESTINATION, id).await?;
-            let found = list_orders(&mut connection, &orders).await?;
-            Ok((pause, found, list_sheet_rows(&mut connection, id, &orders).await?))
-        };
-        let (pause, found, shown) = read.await.map_err(|error: sqlx::Error| after_database(&error))?;
-        if let Some(pause) = pause {
-            return Err(Outcome::Wait { on: pause.reason, after: pause.remaining });
-        }
+        let mut connection = self.pool.acquire().await?;
+        let found = list_orders(&mut connection, &orders).await?;
+        let shown = list_sheet_rows(&mut connection, id, &orders).await?;
+        drop(connection);
         let shown: HashMap<&OrderRef, &SheetRow> = shown.iter().map(|row| (&row.order, row)).collect();
         let mut works = Vec::new();
         for stored in found {
@@ -229,6 +253,7 @@ impl SheetHandler {
         let plan = plan::plan(&orders, &items, &rows);
         self.budget.take(Call::Write).await?;
         self.client.batch_update(id, plan.requests.clone()).await?;
+        breakers::succeed(&mut *self.pool.acquire().await?, DESTINATION, id).await?;
         if orders.layout.is_complete() && items.layout.is_complete() {
             self.known().insert(id.to_owned(), known);
         }
@@ -289,31 +314,39 @@ impl SheetHandler {
     /// What becomes of the jobs after a failure. Whatever a person has to mend, or only time can, is waited
     /// for; what may have gone wrong with the call is tried again.
     async fn after(&self, id: &str, failure: &Failure) -> Outcome {
-        match failure {
-            Failure::Sheets(error @ SheetsError::RateLimited { retry_after }) => {
-                self.pause(id, error, retry_after.unwrap_or(AFTER_RATE_LIMIT)).await
+        self.judge(id, failure).await.unwrap_or_else(|error| after_database(&error))
+    }
+
+    async fn judge(&self, id: &str, failure: &Failure) -> Result<Outcome, sqlx::Error> {
+        let on = format!("spreadsheet {id}: {failure}");
+        Ok(match failure {
+            Failure::Sheets(SheetsError::RateLimited { retry_after }) => {
+                let after = retry_after.unwrap_or(AFTER_RATE_LIMIT);
+                self.budget.slow_down().await?;
+                let mut connection = self.pool.acquire().await?;
+                destinations::pause(&mut connection, DESTINATION, id, after, &on).await?;
+                Outcome::Wait { on, after }
             }
-            Failure::Sheets(error @ SheetsError::Configuration { .. }) => {
-                tracing::warn!(spreadsheet = id, %error, "the spreadsheet {id} needs a person: {error}");
-                self.pause(id, error, self.options.after_configuration).await
+            Failure::Sheets(SheetsError::Configuration { message, remedy }) => {
+                let after = self.options.after_configuration;
+                let mut connection = self.pool.acquire().await?;
+                let fault = Fault { problem: message, remedy };
+                breakers::trip(&mut connection, DESTINATION, id, after, &fault).await?;
+                Outcome::Wait { on, after }
+            }
+            Failure::Sheets(error @ (SheetsError::Unavailable { .. } | SheetsError::Unclear { .. })) => {
+                let error = error.to_string();
+                let mut connection = self.pool.acquire().await?;
+                match breakers::fail(&mut connection, DESTINATION, id, &error).await? {
+                    Some(after) => Outcome::Wait { on, after },
+                    None => Outcome::Retry { error },
+                }
             }
             Failure::Sheets(error) => Outcome::Retry { error: error.to_string() },
             Failure::Database(error) => after_database(error),
             Failure::Budget(wait) => Outcome::Wait { on: failure.to_string(), after: *wait },
             Failure::NotOurs(error) => Outcome::Wait { on: error.to_string(), after: Duration::ZERO },
-        }
-    }
-
-    async fn pause(&self, id: &str, error: &SheetsError, pause: Duration) -> Outcome {
-        let on = format!("spreadsheet {id}: {error}");
-        let noted = async {
-            let mut connection = self.pool.acquire().await?;
-            destinations::pause(&mut connection, DESTINATION, id, pause, &on).await
-        };
-        match noted.await {
-            Ok(()) => Outcome::Wait { on, after: pause },
-            Err(error) => after_database(&error),
-        }
+        })
     }
 }
 

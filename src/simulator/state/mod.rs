@@ -4,6 +4,7 @@
 //! [`Change`]. So the list of changes is the world, and a journal of them brings it back after a kill.
 //! Whether a change is allowed is decided before, by the servers; nothing here refuses.
 
+pub mod forward;
 pub mod google;
 pub mod shopee;
 pub mod telegram;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use forward::{ForwardChange, ForwardWorld};
 use google::{GoogleChange, GoogleWorld};
 use shopee::{ShopeeChange, ShopeeWorld};
 use telegram::{TelegramChange, TelegramWorld};
@@ -27,6 +29,8 @@ pub struct World {
     pub telegram: TelegramWorld,
     /// Google Sheets.
     pub google: GoogleWorld,
+    /// The seller's own service.
+    pub forward: ForwardWorld,
     /// How far the scripted stream of pushes has been played.
     pub traffic: TrafficWorld,
     /// How often each call was made, by service and method or path; without secrets.
@@ -55,6 +59,8 @@ pub enum Change {
     Telegram(TelegramChange),
     /// Google changed.
     Google(GoogleChange),
+    /// The seller's own service changed.
+    Forward(ForwardChange),
     /// The stream of pushes went on.
     Traffic(TrafficChange),
 }
@@ -73,6 +79,7 @@ impl World {
             }
             Change::Telegram(change) => self.telegram.apply(change),
             Change::Google(change) => self.google.apply(change),
+            Change::Forward(change) => self.forward.apply(change),
             Change::Traffic(change) => self.traffic.apply(change),
         }
     }
@@ -93,6 +100,12 @@ impl From<TelegramChange> for Change {
 impl From<GoogleChange> for Change {
     fn from(change: GoogleChange) -> Self {
         Self::Google(change)
+    }
+}
+
+impl From<ForwardChange> for Change {
+    fn from(change: ForwardChange) -> Self {
+        Self::Forward(change)
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct TestApp {
     http: reqwest::Client,
     database: TestDatabase,
     settings: BTreeMap<String, String>,
+    toml: String,
 }
 
 impl TestApp {
@@ -44,23 +45,30 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(overrides: Overrides<'_>) -> Self {
+        Self::start_with_toml(overrides, "").await
+    }
+
+    /// With a `pushbox.toml` as well. `{forward}` stands for the address of the seller's own service.
+    pub(crate) async fn start_with_toml(overrides: Overrides<'_>, toml: &str) -> Self {
         let simulator = simulated_world().await;
         let database = database().await;
+        let service = simulator.forward_url().to_string();
         let mut settings = settings(&simulator, &database.url);
         for (name, value) in overrides {
-            settings.insert((*name).to_owned(), (*value).to_owned());
+            settings.insert((*name).to_owned(), value.replace("{forward}", &service));
         }
         settings.retain(|_, value| !value.is_empty());
-        let app = start_app(&settings).await;
+        let toml = toml.replace("{forward}", &service);
+        let app = start_app(&settings, &toml).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { simulator, app, pool: database.pool.clone(), http, database, settings }
+        Self { simulator, app, pool: database.pool.clone(), http, database, settings, toml }
     }
 
     /// Stops the app and starts another one over the same database and the same world.
     pub(crate) async fn restart(self) -> Self {
-        let Self { simulator, app, pool, http, database, settings } = self;
+        let Self { simulator, app, pool, http, database, settings, toml } = self;
         app.stop().await;
-        Self { app: start_app(&settings).await, simulator, pool, http, database, settings }
+        Self { app: start_app(&settings, &toml).await, simulator, pool, http, database, settings, toml }
     }
 
     fn public(&self) -> SocketAddr {
@@ -74,6 +82,13 @@ impl TestApp {
 
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("http://{}{path}", self.public()))
+    }
+
+    /// What the admin API says; from this machine nobody needs a token.
+    pub(crate) async fn admin(&self, path: &str) -> Value {
+        let (status, answer) = self.api("GET", path, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
     }
 
     /// Sends a body signed as Shopee signs it.
@@ -170,8 +185,9 @@ impl TestApp {
     }
 }
 
-async fn start_app(settings: &BTreeMap<String, String>) -> App {
-    let inputs = Inputs { environment: settings.clone(), toml: None };
+async fn start_app(settings: &BTreeMap<String, String>, toml: &str) -> App {
+    let toml = Some(("pushbox.toml".into(), toml.to_owned()));
+    let inputs = Inputs { environment: settings.clone(), toml };
     let loaded = Config::load(&inputs, &Roles::all()).unwrap_or_else(|faults| panic!("{faults}"));
     App::start(loaded.config, &Roles::all(), true).await.expect("start pushbox")
 }

@@ -1,0 +1,51 @@
+-- safe: a constant default needs no rewrite, and the check holds for it
+ALTER TABLE pushbox.destinations
+    ADD COLUMN state text NOT NULL DEFAULT 'closed' CHECK (state IN ('closed', 'open', 'half_open')),
+    ADD COLUMN failures integer NOT NULL DEFAULT 0,
+    ADD COLUMN opens integer NOT NULL DEFAULT 0,
+    ADD COLUMN opened_at timestamptz,
+    ADD COLUMN probe_until timestamptz,
+    ADD COLUMN last_error text,
+    ADD COLUMN last_failure_at timestamptz,
+    ADD COLUMN last_success_at timestamptz,
+    ADD COLUMN pace real NOT NULL DEFAULT 1;
+COMMENT ON COLUMN pushbox.destinations.kind IS 'A platform, sheet, telegram, google (the account''s quota) or forward.';
+COMMENT ON COLUMN pushbox.destinations.name IS 'Shop, spreadsheet, chat or chat and topic, URL.';
+COMMENT ON COLUMN pushbox.destinations.state IS 'The breaker: closed (in use), open (not used before paused_until), half_open (one caller tries whether it works again).';
+COMMENT ON COLUMN pushbox.destinations.failures IS 'Failures in a row since it last worked.';
+COMMENT ON COLUMN pushbox.destinations.opens IS 'How often in a row the breaker opened; each time the pause doubles.';
+COMMENT ON COLUMN pushbox.destinations.opened_at IS 'Since when the breaker is not closed.';
+COMMENT ON COLUMN pushbox.destinations.probe_until IS 'Half open: until then whoever tries it has the time to say how it went.';
+COMMENT ON COLUMN pushbox.destinations.last_error IS 'How it failed last.';
+COMMENT ON COLUMN pushbox.destinations.last_failure_at IS 'When it failed last.';
+COMMENT ON COLUMN pushbox.destinations.last_success_at IS 'When it last worked after a failure.';
+COMMENT ON COLUMN pushbox.destinations.pace IS 'Rate budget: how many times slower than set it is used, because it said "too many requests"; falls back to 1 by itself.';
+
+CREATE TABLE pushbox.deliveries (
+    target        text        NOT NULL,
+    event_id      uuid        NOT NULL,
+    state         text        NOT NULL,
+    attempts      integer     NOT NULL DEFAULT 1,
+    status        integer,
+    response      text,
+    error         text,
+    duration_ms   integer,
+    first_tried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_tried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    delivered_at  timestamptz,
+    PRIMARY KEY (target, event_id),
+    CONSTRAINT deliveries_state_check CHECK (state IN ('retrying', 'delivered', 'given_up'))
+) WITH (fillfactor = 80);
+COMMENT ON TABLE pushbox.deliveries IS 'What became of each event that was forwarded to a service of the seller''s.';
+COMMENT ON COLUMN pushbox.deliveries.target IS 'Name of the target: default for FORWARD_URL, else the name it was given or its URL without query.';
+COMMENT ON COLUMN pushbox.deliveries.event_id IS 'The event; also its webhook-id.';
+COMMENT ON COLUMN pushbox.deliveries.state IS 'retrying, delivered (answered 2xx), or given_up.';
+COMMENT ON COLUMN pushbox.deliveries.attempts IS 'How often it was posted.';
+COMMENT ON COLUMN pushbox.deliveries.status IS 'HTTP status of the last answer; null: there was none.';
+COMMENT ON COLUMN pushbox.deliveries.response IS 'The beginning of the last answer''s body.';
+COMMENT ON COLUMN pushbox.deliveries.error IS 'Why the last attempt failed; null: it did not.';
+COMMENT ON COLUMN pushbox.deliveries.duration_ms IS 'How long the last attempt took.';
+COMMENT ON COLUMN pushbox.deliveries.first_tried_at IS 'When it was first posted.';
+COMMENT ON COLUMN pushbox.deliveries.last_tried_at IS 'When it was last posted.';
+COMMENT ON COLUMN pushbox.deliveries.delivered_at IS 'When the service accepted it.';
+CREATE INDEX deliveries_event_id_idx ON pushbox.deliveries (event_id);

@@ -1,0 +1,334 @@
+//! The breaker of each outside destination, shared by all processes.
+//!
+//! ```text
+//!   closed ── failures in a row, or a fault that only a person can mend ──► open
+//!      ▲                                                                     │ the pause is over
+//!      └───────────── it works ───────────── half_open ◄─────────────────────┘
+//!                                                └── it does not: open again, for twice as long
+//! ```
+//!
+//! Ask with [`admit`] before a destination is used, and say how it went with [`fail`], [`trip`] or
+//! [`succeed`]. Half open means that one caller tries it while all others wait. Whoever waits is charged no
+//! attempt. A breaker that opens raises one alert, however often it opens again; the one that closes resolves it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+
+use crate::store::alerts::{self, Alert, Severity};
+use crate::store::destinations::Paused;
+
+/// Failures in a row that open a breaker.
+const THRESHOLD: i32 = 5;
+/// The first pause; it doubles each time that it did not help.
+const FIRST_PAUSE: Duration = Duration::from_secs(15);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+/// How long whoever tries a destination has it for itself: longer than any call of ours takes.
+const PROBE: Duration = Duration::from_mins(4);
+/// How soon to ask again while another one tries it.
+const WHILE_PROBED: Duration = Duration::from_secs(2);
+
+/// Whether a destination may be used now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Admission {
+    /// As much as there is.
+    Free,
+    /// Once, to see whether it works again; nobody else uses it meanwhile.
+    Probe,
+    /// Not now.
+    Paused(Paused),
+}
+
+#[derive(sqlx::FromRow)]
+struct Standing {
+    state: String,
+    pause: Option<f64>,
+    probe: Option<f64>,
+    reason: Option<String>,
+}
+
+/// Whether the destination may be used now.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn admit(connection: &mut PgConnection, kind: &str, name: &str) -> Result<Admission, sqlx::Error> {
+    let standing: Option<Standing> = sqlx::query_as(
+        "SELECT state, reason, extract(epoch FROM paused_until - clock_timestamp())::float8 AS pause,
+                extract(epoch FROM probe_until - clock_timestamp())::float8 AS probe
+         FROM pushbox.destinations WHERE kind = $1 AND name = $2",
+    )
+    .bind(kind)
+    .bind(name)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(standing) = standing else { return Ok(Admission::Free) };
+    if let Some(seconds) = standing.pause.filter(|seconds| *seconds > 0.0) {
+        let reason = standing.reason.unwrap_or_default();
+        return Ok(Admission::Paused(Paused { remaining: Duration::from_secs_f64(seconds), reason }));
+    }
+    if standing.state == "closed" {
+        return Ok(Admission::Free);
+    }
+    let probed = standing.state == "half_open" && standing.probe.is_some_and(|seconds| seconds > 0.0);
+    if !probed && claim_probe(connection, kind, name).await? {
+        return Ok(Admission::Probe);
+    }
+    let reason = format!("{kind} {name} is being tried again: {}", standing.reason.unwrap_or_default());
+    Ok(Admission::Paused(Paused { remaining: WHILE_PROBED, reason }))
+}
+
+/// Of several that want to try it, one gets it.
+async fn claim_probe(connection: &mut PgConnection, kind: &str, name: &str) -> Result<bool, sqlx::Error> {
+    let claimed = sqlx::query(
+        "UPDATE pushbox.destinations
+         SET state = 'half_open', probe_until = clock_timestamp() + $3 * interval '1 second', updated_at = now()
+         WHERE kind = $1 AND name = $2 AND coalesce(paused_until <= clock_timestamp(), true)
+           AND (state = 'open' OR (state = 'half_open' AND coalesce(probe_until <= clock_timestamp(), true)))",
+    )
+    .bind(kind)
+    .bind(name)
+    .bind(PROBE.as_secs_f64())
+    .execute(connection)
+    .await?;
+    Ok(claimed.rows_affected() == 1)
+}
+
+/// The destination was not tried after all, although [`Admission::Probe`] allowed it: the next one may.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn leave_probe(connection: &mut PgConnection, kind: &str, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE pushbox.destinations SET state = 'open', probe_until = NULL, updated_at = now()
+         WHERE kind = $1 AND name = $2 AND state = 'half_open'",
+    )
+    .bind(kind)
+    .bind(name)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The destination did not work, which may pass by itself. Returns for how long its breaker is open now; none:
+/// it is still closed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn fail(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+    error: &str,
+) -> Result<Option<Duration>, sqlx::Error> {
+    // A failure that comes late, of a call that began before the breaker opened, changes nothing.
+    let (state, pause): (String, Option<f64>) = sqlx::query_as(
+        "INSERT INTO pushbox.destinations AS d (kind, name, failures, last_error, last_failure_at)
+         VALUES ($1, $2, 1, $3, clock_timestamp())
+         ON CONFLICT (kind, name) DO UPDATE SET
+             failures = d.failures + 1, last_error = $3, last_failure_at = clock_timestamp(), updated_at = now(),
+             state = CASE WHEN d.state <> 'closed' OR d.failures + 1 >= $4 THEN 'open' ELSE 'closed' END,
+             (opens, opened_at, paused_until, reason) = (
+                 SELECT CASE WHEN opening THEN d.opens + 1 ELSE d.opens END,
+                        CASE WHEN opening THEN coalesce(d.opened_at, clock_timestamp()) ELSE d.opened_at END,
+                        CASE WHEN opening THEN greatest(d.paused_until, clock_timestamp()
+                             + least($5 * power(2, least(d.opens, 20)), $6) * interval '1 second')
+                             ELSE d.paused_until END,
+                        CASE WHEN opening THEN $3 ELSE d.reason END
+                 FROM (SELECT d.state = 'half_open' OR (d.state = 'closed' AND d.failures + 1 >= $4)) AS t(opening)),
+             probe_until = NULL
+         RETURNING state, extract(epoch FROM paused_until - clock_timestamp())::float8",
+    )
+    .bind(kind)
+    .bind(name)
+    .bind(error)
+    .bind(THRESHOLD)
+    .bind(FIRST_PAUSE.as_secs_f64())
+    .bind(LONGEST_PAUSE.as_secs_f64())
+    .fetch_one(&mut *connection)
+    .await?;
+    if state != "open" {
+        return Ok(None);
+    }
+    let remedy = "it is tried again by itself; if it lasts, look whether the other side is up";
+    raise(connection, kind, name, &Fault { problem: error, remedy }, Severity::Warning).await?;
+    Ok(Some(Duration::from_secs_f64(pause.unwrap_or(0.0).max(0.1))))
+}
+
+/// The destination will not work until a person acts: opens its breaker at once, for `pause`.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn trip(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+    pause: Duration,
+    fault: &Fault<'_>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO pushbox.destinations AS d
+             (kind, name, state, failures, opens, opened_at, paused_until, reason, last_error, last_failure_at)
+         VALUES ($1, $2, 'open', 1, 1, clock_timestamp(), clock_timestamp() + $3 * interval '1 second', $4, $4,
+                 clock_timestamp())
+         ON CONFLICT (kind, name) DO UPDATE SET
+             state = 'open', failures = d.failures + 1, opens = d.opens + 1,
+             opened_at = coalesce(d.opened_at, excluded.opened_at),
+             paused_until = greatest(d.paused_until, excluded.paused_until), probe_until = NULL,
+             reason = excluded.reason, last_error = excluded.last_error,
+             last_failure_at = excluded.last_failure_at, updated_at = now()",
+    )
+    .bind(kind)
+    .bind(name)
+    .bind(pause.as_secs_f64())
+    .bind(fault.to_string())
+    .execute(&mut *connection)
+    .await?;
+    raise(connection, kind, name, fault, Severity::Critical).await
+}
+
+/// What is wrong with a destination, and what a person can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault<'a> {
+    /// What is wrong.
+    pub problem: &'a str,
+    /// What to do about it.
+    pub remedy: &'a str,
+}
+
+impl std::fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}", self.problem, self.remedy)
+    }
+}
+
+/// The destination works. Returns whether its breaker was not closed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn succeed(connection: &mut PgConnection, kind: &str, name: &str) -> Result<bool, sqlx::Error> {
+    // Most calls find nothing to change and write nothing.
+    let changed: Option<bool> = sqlx::query_scalar(
+        "WITH was AS (
+             SELECT state <> 'closed' AS opened FROM pushbox.destinations
+             WHERE kind = $1 AND name = $2 AND (failures > 0 OR state <> 'closed') FOR UPDATE
+         )
+         UPDATE pushbox.destinations SET
+             state = 'closed', failures = 0, opens = 0, opened_at = NULL, probe_until = NULL,
+             paused_until = CASE WHEN was.opened THEN NULL ELSE paused_until END,
+             reason = CASE WHEN was.opened THEN NULL ELSE reason END,
+             last_success_at = clock_timestamp(), updated_at = now()
+         FROM was WHERE kind = $1 AND name = $2 RETURNING was.opened",
+    )
+    .bind(kind)
+    .bind(name)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let opened = changed.unwrap_or(false);
+    if opened {
+        resolve(connection, kind, name).await?;
+    }
+    Ok(opened)
+}
+
+/// Closes a breaker and ends a pause, because a person says so. None: there is no such destination; else
+/// whether there was anything to end.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reset(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+) -> Result<Option<bool>, sqlx::Error> {
+    let held: Option<bool> = sqlx::query_scalar(
+        "WITH was AS (
+             SELECT state <> 'closed' OR paused_until > clock_timestamp() AS held FROM pushbox.destinations
+             WHERE kind = $1 AND name = $2 FOR UPDATE
+         )
+         UPDATE pushbox.destinations SET
+             state = 'closed', failures = 0, opens = 0, opened_at = NULL, probe_until = NULL, paused_until = NULL,
+             reason = NULL, pace = 1, updated_at = now()
+         FROM was WHERE kind = $1 AND name = $2 RETURNING coalesce(was.held, false)",
+    )
+    .bind(kind)
+    .bind(name)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if held == Some(true) {
+        resolve(connection, kind, name).await?;
+    }
+    Ok(held)
+}
+
+/// A destination as people look at it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Destination {
+    /// A platform, `sheet`, `telegram`, `google` or `forward`.
+    pub kind: String,
+    /// Shop, spreadsheet, chat, URL.
+    pub name: String,
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    /// Failures in a row.
+    pub failures: i32,
+    /// Since when it is not closed.
+    pub opened_at: Option<DateTime<Utc>>,
+    /// Not used before; none when that is over.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// Why it is not used, and what to do.
+    pub reason: Option<String>,
+    /// How many times slower than set it is used.
+    pub pace: f32,
+    /// How it failed last.
+    pub last_error: Option<String>,
+    /// When it failed last.
+    pub last_failure_at: Option<DateTime<Utc>>,
+    /// When it last worked after a failure.
+    pub last_success_at: Option<DateTime<Utc>>,
+}
+
+/// Every destination that was ever limited, paused or failed; those in trouble first.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn list_destinations(executor: impl PgExecutor<'_>) -> Result<Vec<Destination>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT kind, name, state, failures, opened_at, pace, last_error, last_failure_at, last_success_at,
+                CASE WHEN paused_until > clock_timestamp() THEN paused_until END AS paused_until,
+                CASE WHEN state <> 'closed' OR paused_until > clock_timestamp() THEN reason END AS reason
+         FROM pushbox.destinations
+         ORDER BY state = 'closed', paused_until > clock_timestamp() IS NOT TRUE, kind, name",
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// Tells people once that a destination is out of use.
+async fn raise(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+    fault: &Fault<'_>,
+    severity: Severity,
+) -> Result<(), sqlx::Error> {
+    let title = format!("{kind} {name} is out of use: {}", fault.problem);
+    let alert = Alert { key: &key(kind, name), severity, title: &title, remedy: fault.remedy };
+    if alerts::raise(connection, &alert).await? {
+        tracing::warn!(kind, name, severity = severity.as_str(), "{title}; {}", fault.remedy);
+    }
+    Ok(())
+}
+
+/// Tells people that it is back.
+async fn resolve(connection: &mut PgConnection, kind: &str, name: &str) -> Result<(), sqlx::Error> {
+    if alerts::resolve(connection, &key(kind, name)).await? {
+        tracing::info!(kind, name, "{kind} {name} is in use again");
+    }
+    Ok(())
+}
+
+fn key(kind: &str, name: &str) -> String {
+    format!("destination:{kind}:{name}")
+}

@@ -1,0 +1,148 @@
+//! Breakers of the outside services, from a push at HTTP to what the admin API says of the destination.
+
+use std::time::Duration;
+
+use pushbox::simulator::{Action, Fault, Service};
+use pushbox::store::breakers::{self, Admission};
+use pushbox::store::destinations::{slow_down, take_budget};
+use serde_json::{Value, json};
+
+use crate::support::app::{SHOP, SPREADSHEET, TestApp, order, status_push};
+use crate::support::database::database;
+
+const AT: i64 = 1_790_000_200;
+
+impl TestApp {
+    async fn destination_named(&self, kind: &str, name: &str) -> Value {
+        let found = self.admin("/destinations").await;
+        let list = found["destinations"].as_array().expect("a list").clone();
+        list.into_iter().find(|one| one["kind"] == kind && one["name"] == name).unwrap_or(Value::Null)
+    }
+}
+
+/// A sick service is left alone by all, no job dies of it, and when it is well everything arrives.
+#[tokio::test]
+async fn a_sick_service_is_left_alone_and_nothing_is_lost() {
+    let shop = SHOP.to_string();
+    for (service, call, kind, name) in [
+        (Service::Shopee, "get_order_detail", "shopee", shop.as_str()),
+        (Service::Google, ":batchUpdate", "sheet", SPREADSHEET),
+    ] {
+        let app = TestApp::start_with(&[("MAX_ATTEMPTS", "6")]).await;
+        let (detail, escrow) = order("A1", "READY_TO_SHIP", AT);
+        app.simulator.put_order(SHOP, detail, escrow);
+        app.simulator.script(Fault::once(service, call, Action::Html(503)).times(5));
+        app.push(&status_push("A1", "READY_TO_SHIP", AT)).await;
+        app.until("SELECT count(*) FROM pushbox.destinations WHERE state = 'open'").await;
+        app.until("SELECT count(*) FROM pushbox.jobs WHERE waiting_on IS NOT NULL AND attempt = 4").await;
+        let open = app.destination_named(kind, name).await;
+        assert_eq!((&open["state"], &open["failures"]), (&json!("open"), &json!(5)), "{open}");
+
+        // Trying it again does not cost the job its last attempts, however long it takes.
+        for opens in 2..=4 {
+            app.simulator.script(Fault::once(service, call, Action::Html(503)));
+            for sql in [
+                "UPDATE pushbox.destinations SET paused_until = now()",
+                "UPDATE pushbox.jobs SET run_at = now()",
+            ] {
+                sqlx::query(sql).execute(&app.pool).await.expect("time passes");
+            }
+            app.app.wake();
+            while app.count("SELECT max(opens)::bigint FROM pushbox.destinations").await < opens {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            app.until("SELECT count(*) FROM pushbox.jobs WHERE waiting_on IS NOT NULL").await;
+        }
+        assert_eq!(app.count("SELECT max(attempt)::bigint FROM pushbox.jobs").await, 4);
+        app.api("POST", &format!("/destinations/{kind}/{name}/reset"), None).await;
+        app.drain().await;
+        assert_eq!(app.simulator.sheet_rows(SPREADSHEET, "Orders").len(), 1);
+        assert_eq!(app.destination_named(kind, name).await["state"], "closed");
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn of_many_that_ask_one_tries() {
+    let db = database().await;
+    let mut connection = db.pool.acquire().await.expect("a connection");
+    assert_eq!(breakers::admit(&mut connection, "x", "y").await.expect("an answer"), Admission::Free);
+    for n in 1..=5 {
+        let open = breakers::fail(&mut connection, "x", "y", "down").await.expect("noted");
+        assert_eq!(open.is_some(), n == 5, "after {n}");
+    }
+    assert!(matches!(breakers::admit(&mut connection, "x", "y").await, Ok(Admission::Paused(_))));
+    sqlx::query("UPDATE pushbox.destinations SET paused_until = now()")
+        .execute(&db.pool)
+        .await
+        .expect("time");
+    let ask = || async {
+        let mut connection = db.pool.acquire().await.expect("a connection");
+        breakers::admit(&mut connection, "x", "y").await.expect("an answer")
+    };
+    let answers = futures_util::future::join_all((0..8).map(|_| ask())).await;
+    assert_eq!(answers.iter().filter(|answer| **answer == Admission::Probe).count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| *answer != Admission::Free));
+    // Whoever tried it vanished: the next one tries.
+    sqlx::query("UPDATE pushbox.destinations SET probe_until = now()").execute(&db.pool).await.expect("time");
+    assert_eq!(ask().await, Admission::Probe);
+    let second = breakers::fail(&mut connection, "x", "y", "down").await.expect("noted").expect("open");
+    assert!(second > Duration::from_secs(20), "twice as long: {second:?}");
+    assert!(breakers::succeed(&mut connection, "x", "y").await.expect("noted"));
+    assert!(!breakers::succeed(&mut connection, "x", "y").await.expect("noted"), "once");
+    assert_eq!(ask().await, Admission::Free);
+}
+
+#[tokio::test]
+async fn a_budget_that_was_refused_is_slower_for_a_while() {
+    let db = database().await;
+    let mut connection = db.pool.acquire().await.expect("a connection");
+    let interval = Duration::from_millis(1);
+    take_budget(&mut connection, "google", "a", interval, 10).await.expect("the budget");
+    for _ in 0..6 {
+        slow_down(&mut connection, "google", "a", interval, 10).await.expect("slower");
+    }
+    let pace: f32 = sqlx::query_scalar("SELECT pace FROM pushbox.destinations")
+        .fetch_one(&db.pool)
+        .await
+        .expect("a pace");
+    assert!((pace - 16.0).abs() < 0.01, "at most sixteen times: {pace}");
+    let mut taken = 0;
+    while taken < 100 {
+        match take_budget(&mut connection, "google", "a", interval, 10).await.expect("the budget") {
+            None => taken += 1,
+            Some(wait) => tokio::time::sleep(wait).await,
+        }
+    }
+    let pace: f32 = sqlx::query_scalar("SELECT pace FROM pushbox.destinations")
+        .fetch_one(&db.pool)
+        .await
+        .expect("a pace");
+    assert!((pace - 1.0).abs() < 0.01, "it is as fast as it was again: {pace}");
+}
+
+/// However often it opens again: one alert, and one word when it is over.
+#[tokio::test]
+async fn an_open_breaker_is_told_once_and_so_is_its_end() {
+    let db = database().await;
+    let mut connection = db.pool.acquire().await.expect("a connection");
+    for _ in 0..9 {
+        breakers::fail(&mut connection, "sheet", "s", "HTTP 503").await.expect("noted");
+    }
+    let fault = breakers::Fault { problem: "it is not shared", remedy: "share it" };
+    let five_minutes = Duration::from_mins(5);
+    breakers::trip(&mut connection, "sheet", "s", five_minutes, &fault).await.expect("noted");
+    let alerts: Vec<(String, String, String, bool)> =
+        sqlx::query_as("SELECT severity, title, remedy, resolved_at IS NULL FROM pushbox.alerts")
+            .fetch_all(&db.pool)
+            .await
+            .expect("alerts");
+    let title = "sheet s is out of use: it is not shared";
+    assert_eq!(alerts, [("critical".into(), title.into(), "share it".into(), true)]);
+    breakers::succeed(&mut connection, "sheet", "s").await.expect("noted");
+    let open: i64 = sqlx::query_scalar("SELECT count(*) FROM pushbox.alerts WHERE resolved_at IS NULL")
+        .fetch_one(&db.pool)
+        .await
+        .expect("alerts");
+    assert_eq!(open, 0);
+}
