@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::config::DatabaseSettings;
 use crate::postgres::{DATABASE, ManagedPostgres, PostgresOptions};
-use crate::store;
+use crate::store::{self, Migrated};
 
 /// How often to look whether the managed server still runs.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -73,27 +73,30 @@ async fn server_and_url(
     Ok((server.url(DATABASE).into(), Some(server)))
 }
 
-async fn apply(url: &SecretString) -> anyhow::Result<Vec<String>> {
+async fn apply(url: &SecretString) -> anyhow::Result<Migrated> {
     let mut connection = PgConnection::connect(url.expose_secret())
         .await
         .context("cannot connect to the database: check DATABASE_URL")?;
-    let applied = store::migrate(&mut connection).await.context("migrating the database")?;
+    let migrated = store::migrate(&mut connection).await.context("migrating the database")?;
     connection.close().await?;
-    for migration in &applied {
+    for migration in &migrated.applied {
         tracing::info!("applied migration {migration}");
     }
-    Ok(applied)
+    if let Some(note) = &migrated.note {
+        tracing::info!("{note}");
+    }
+    Ok(migrated)
 }
 
-/// Applies migrations and returns their names: the whole of `pushbox migrate`.
+/// Applies migrations: the whole of `pushbox migrate`.
 ///
 /// # Errors
 /// As [`Database::open`].
-pub async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<Vec<String>> {
+pub async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<Migrated> {
     let (url, server) = server_and_url(settings).await?;
-    let applied = apply(&url).await;
+    let migrated = apply(&url).await;
     if let Some(server) = server {
         server.stop().await?;
     }
-    applied
+    migrated
 }

@@ -23,11 +23,14 @@ pub(super) fn run(_: &Arguments, config: Option<&Path>) -> Outcome {
 
 #[expect(clippy::print_stdout, reason = "what a person or a script asked for")]
 async fn migrate(loaded: Loaded) -> Outcome {
-    let applied = app::migrate(&loaded.config.database).await?;
-    for migration in &applied {
+    let migrated = app::migrate(&loaded.config.database).await?;
+    for migration in &migrated.applied {
         println!("applied {migration}");
     }
-    if applied.is_empty() {
+    if let Some(note) = migrated.note {
+        println!("note: {note}");
+    }
+    if migrated.applied.is_empty() {
         println!("the schema is the newest already");
     }
     Ok(())

@@ -24,21 +24,36 @@ pub enum MigrateError {
 
 /// Every migration of this binary, in order: version, name, SQL.
 pub fn migrations() -> Vec<(i64, String, String)> {
-    embedded::migrations::runner()
+    let mut found: Vec<_> = embedded::migrations::runner()
         .get_migrations()
         .iter()
         .map(|one| {
             (i64::from(one.version()), one.name().to_owned(), one.sql().unwrap_or_default().to_owned())
         })
-        .collect()
+        .collect();
+    // They are embedded by the names of their files: V10 before V2.
+    found.sort_by_key(|(version, _, _)| *version);
+    found
 }
 
-/// Applies what is missing and returns the names of what was applied. Any number of processes may call it at
-/// once: an advisory lock lets one work and the others find nothing to do.
+/// The role that may read everything but secrets.
+const READER: &str = "pushbox_audit";
+
+/// What a migration did.
+#[derive(Debug, Clone, Default)]
+pub struct Migrated {
+    /// Names of what was applied, in order.
+    pub applied: Vec<String>,
+    /// What an administrator should know: something that the migrating role may not do.
+    pub note: Option<String>,
+}
+
+/// Applies what is missing. Any number of processes may call it at once: an advisory lock lets one work and the
+/// others find nothing to do.
 ///
 /// # Errors
 /// When the database cannot be reached, a migration fails, or one that was applied is unknown or different.
-pub async fn migrate(connection: &mut PgConnection) -> Result<Vec<String>, MigrateError> {
+pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, MigrateError> {
     // The lock ends with the transaction of the session, so it also works behind a transaction pooler.
     let mut lock = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pushbox.migrate'))").execute(&mut *lock).await?;
@@ -48,8 +63,23 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Vec<String>, Migra
     let mut runner: Runner = embedded::migrations::runner();
     runner.set_migration_table_name("pushbox.pushbox_schema_history");
     let report = runner.run_async(&mut Driver(&mut lock)).await?;
+    let applied: Vec<String> = report.applied_migrations().iter().map(ToString::to_string).collect();
+    // The role is of the whole cluster: it may have been made elsewhere, or not be ours to make.
+    let has_reader: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+        .bind(READER)
+        .fetch_one(&mut *lock)
+        .await?;
+    if has_reader && !applied.is_empty() {
+        sqlx::query("SELECT audit.grant_reading($1)").bind(READER).execute(&mut *lock).await?;
+    }
     lock.commit().await?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+    let note = (!has_reader).then(|| {
+        format!(
+            "there is no role {READER} for people who only read, and this role may not make it: as an \
+             administrator `CREATE ROLE {READER} NOLOGIN`, then as this role `SELECT audit.grant_reading()`"
+        )
+    });
+    Ok(Migrated { applied, note })
 }
 
 /// Lets refinery drive sqlx.

@@ -32,7 +32,7 @@ pub mod stats;
 pub mod telegram;
 pub mod totals;
 
-pub use migrate::{MigrateError, migrate, migrations};
+pub use migrate::{MigrateError, Migrated, migrate, migrations};
 
 /// How long a caller waits for a connection: well within a sender's patience.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

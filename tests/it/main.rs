@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod audit;
+mod audits;
 mod cli;
 mod demo;
 mod destinations;
