@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, pool, wal_bytes};
-use crate::engines::{self, Engine, Seen, now_micros};
+use crate::engines::{self, Engine, Seen};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -122,10 +122,11 @@ async fn measure(
         workers.push(Worker::start(engine.name(), &url)?);
     }
     wait_until_empty(engine, &pool, arguments).await?;
-    let ended = now_micros();
-    let mut began = i64::MAX;
+    let (mut began, mut ended) = (i64::MAX, 0);
     for worker in workers {
-        began = began.min(worker.stop().await?);
+        let (first, last) = worker.stop().await?;
+        began = began.min(first);
+        ended = ended.max(last);
     }
     let wal = wal_bytes(&pool).await? - wal_before;
     snapshot.rollback().await?;
@@ -161,7 +162,8 @@ async fn wait_until_empty(engine: &dyn Engine, pool: &PgPool, arguments: &Argume
             return Ok(());
         }
         anyhow::ensure!(begun.elapsed() < Duration::from_secs(900), "{} does not finish", engine.name());
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // Looking costs a scan of what is left of the table, so it is done seldom.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -194,7 +196,8 @@ async fn burden(pool: &PgPool, arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A worker in a process of its own. It stops when its standard input closes and then says when it began.
+/// A worker in a process of its own. It stops when its standard input closes and then says when its first and its
+/// last job were handled, in microseconds since 1970.
 struct Worker(tokio::process::Child);
 
 impl Worker {
@@ -208,16 +211,17 @@ impl Worker {
         Ok(Self(child))
     }
 
-    async fn stop(mut self) -> anyhow::Result<i64> {
+    async fn stop(mut self) -> anyhow::Result<(i64, i64)> {
         drop(self.0.stdin.take());
         let mut line = String::new();
         let mut output = BufReader::new(self.0.stdout.take().context("stdout")?);
         let read = tokio::time::timeout(Duration::from_secs(20), output.read_line(&mut line)).await;
         let _ = self.0.kill().await;
         read??;
-        let first: i64 = line.trim().parse().context("the worker said nothing")?;
+        let (first, last) = line.trim().split_once(' ').context("the worker said nothing")?;
+        let (first, last): (i64, i64) = (first.parse()?, last.parse()?);
         // A worker that got no job says nothing about when it began.
-        Ok(if first == 0 { i64::MAX } else { first })
+        Ok((if first == 0 { i64::MAX } else { first }, last))
     }
 }
 
@@ -230,7 +234,7 @@ pub async fn work(arguments: WorkerArguments) -> anyhow::Result<()> {
     tokio::spawn(async move {
         let mut rest = Vec::new();
         let _ = tokio::io::stdin().read_to_end(&mut rest).await;
-        println!("{}", saying.first.load(Ordering::Relaxed));
+        println!("{} {}", saying.first.load(Ordering::Relaxed), saying.last.load(Ordering::Relaxed));
         heard.cancel();
     });
     engine.work(&arguments.url, seen, watch).await

@@ -1,15 +1,18 @@
 //! Claims for all queues of a process, a queue at a time, as long as workers have room.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::backend::{Buffer, ReadyBatch};
-use super::claim::{ClaimRequest, ClaimedRow, claim};
+use super::claim::{ClaimRequest, ClaimedRow, claim, look};
+use super::rotation::Rotation;
 use super::settle::Claim;
 use super::shared::{Held, Shared};
 use super::spec::QueueSpec;
@@ -17,16 +20,35 @@ use crate::domain::job::Queue;
 use crate::observability::metrics::{JobMove, jobs_moved};
 use crate::store::hang_up;
 
+/// Lanes in one answer of a look.
+const LANES_AT_ONCE: i64 = 1000;
+/// Looks may take one part in so many of the time: a look at lanes full of dead rows is slow and stays rare.
+const LOOK_SHARE: u32 = 10;
+/// The cost of a look is the least of so many: one hiccup of the machine is not a reason to wait.
+const LOOKS_COMPARED: usize = 4;
+/// While claims come back full, a look is only for those who came new or were left behind.
+const CLAIMS_PER_LOOK: u32 = 8;
+
 /// One queue as the fetcher sees it.
 pub(crate) struct Source {
     queue: Queue,
     batch: usize,
     concurrency: usize,
-    exclusive: bool,
+    claims_per_batch_key: Option<i32>,
     claimed: mpsc::UnboundedSender<ReadyBatch>,
     buffer: Arc<Buffer>,
-    /// Behind this batch key the next claim begins.
-    after: Option<String>,
+    rotation: Rotation,
+    /// Known lanes that were asked since something may have changed, and have nothing more.
+    exhausted: usize,
+    /// Jobs may be ready that no known lane leads to.
+    wants_look: bool,
+    claims_since_look: u32,
+    /// What the last looks took.
+    looks: VecDeque<Duration>,
+    /// Not before this instant.
+    next_look: Option<Instant>,
+    /// When the first job that is not due yet will be.
+    next_due: Option<Instant>,
 }
 
 impl Source {
@@ -39,10 +61,16 @@ impl Source {
             queue: spec.queue,
             batch: spec.batch,
             concurrency: spec.concurrency,
-            exclusive: spec.exclusive,
+            claims_per_batch_key: spec.claims_per_batch_key,
             claimed,
             buffer,
-            after: None,
+            rotation: Rotation::default(),
+            exhausted: 0,
+            wants_look: true,
+            claims_since_look: 0,
+            looks: VecDeque::with_capacity(LOOKS_COMPARED),
+            next_look: None,
+            next_due: None,
         }
     }
 
@@ -50,6 +78,97 @@ impl Source {
     fn room(&self) -> usize {
         let waiting = self.buffer.waiting.load(Ordering::Acquire);
         self.concurrency.saturating_sub(waiting) * self.batch
+    }
+
+    /// Whether a known lane may have something.
+    fn may_claim(&self) -> bool {
+        self.exhausted < self.rotation.lanes()
+    }
+
+    /// Whether it is worth while, and not too soon, to look for lanes. Those that are known come first: a shop that
+    /// had work lately gets its next job by one statement.
+    fn look_is_due(&self) -> bool {
+        self.next_look.is_none_or(|at| at <= Instant::now())
+            && ((self.wants_look && !self.may_claim()) || self.claims_since_look >= CLAIMS_PER_LOOK)
+    }
+
+    /// When there is something to do here without being woken.
+    fn next(&self, now: Instant) -> Option<Instant> {
+        if self.room() == 0 {
+            return None;
+        }
+        let wanted = if self.wants_look { Some(now) } else { self.next_due };
+        wanted.map(|at| self.next_look.map_or(at, |allowed| at.max(allowed)))
+    }
+
+    async fn look(&mut self, pool: &PgPool, limit: Duration) -> Result<(), sqlx::Error> {
+        let mut connection = pool.acquire().await?;
+        let begun = Instant::now();
+        let mut heads = Vec::new();
+        loop {
+            let after = heads.last().map(|head: &super::claim::Head| head.lane.clone());
+            let asked = look(&mut connection, self.queue, after.as_ref(), LANES_AT_ONCE);
+            let Ok(some) = tokio::time::timeout(limit, asked).await else {
+                return Err(hang_up(connection));
+            };
+            let some = some?;
+            let more = i64::try_from(some.len()).is_ok_and(|found| found == LANES_AT_ONCE);
+            heads.extend(some);
+            if !more {
+                break;
+            }
+        }
+        let now = Instant::now();
+        let (due, ahead): (Vec<_>, Vec<_>) = heads.into_iter().partition(|head| head.due_in <= 0.0);
+        let ahead = ahead.iter().map(|head| head.due_in).min_by(f64::total_cmp);
+        self.next_due = ahead.map(|seconds| now + Duration::from_secs_f64(seconds.min(3600.0)));
+        self.rotation.found(&due, now);
+        self.exhausted = if due.is_empty() { self.rotation.lanes() } else { 0 };
+        self.wants_look = false;
+        self.claims_since_look = 0;
+        self.looks.truncate(LOOKS_COMPARED - 1);
+        self.looks.push_front(now - begun);
+        let cost = self.looks.iter().min().copied().unwrap_or_default();
+        self.next_look = Some(now + cost * (LOOK_SHARE - 1));
+        Ok(())
+    }
+
+    /// One claim.
+    async fn claim(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
+        let (room, lanes) = (self.room(), self.rotation.next());
+        let exclusive = self.claims_per_batch_key.is_some();
+        let fair = if exclusive { self.batch } else { (room / self.rotation.keys().max(1)).max(self.batch) };
+        let claim_id = Uuid::now_v7();
+        let request = ClaimRequest {
+            queue: self.queue,
+            lanes: &lanes,
+            limit: i64::try_from(room).unwrap_or(i64::MAX),
+            per_lane: i64::try_from(fair).unwrap_or(i64::MAX),
+            claims_per_batch_key: self.claims_per_batch_key,
+            worker: &shared.worker,
+            claim_id,
+            lease_seconds: shared.lease.as_secs_f64(),
+        };
+        let mut connection = shared.pool.acquire().await?;
+        // A claim that comes after its lease is of no use; a host that vanished never answers.
+        let asked = claim(&mut connection, &request);
+        let Ok(rows) = tokio::time::timeout(shared.lease, asked).await else {
+            return Err(hang_up(connection));
+        };
+        let rows = rows?;
+        drop(connection);
+        let full = rows.len() >= room;
+        self.claims_since_look += 1;
+        self.rotation.claimed(&lanes, &rows, full, Instant::now());
+        self.exhausted = if full { 0 } else { self.exhausted + lanes.len() };
+        // They had less than there was room for: there may be others.
+        self.wants_look |= !full && !rows.is_empty();
+        if !rows.is_empty() {
+            jobs_moved(self.queue.as_str(), JobMove::Claimed, rows.len());
+        }
+        shared.held.add(rows.iter().map(|row| Claim { job_id: row.id, claim_id }));
+        hand_out(self, claim_id, rows, &shared.held);
+        Ok(())
     }
 }
 
@@ -84,7 +203,7 @@ impl Fetcher {
                 }
             };
             if !again {
-                self.idle(&stop).await;
+                self.idle(&stop, failing).await;
             }
         }
     }
@@ -93,52 +212,40 @@ impl Fetcher {
     async fn round(&mut self) -> Result<bool, sqlx::Error> {
         let mut again = false;
         for source in &mut self.sources {
-            let room = source.room();
-            if room == 0 {
+            if source.room() == 0 {
                 continue;
             }
-            let claim_id = Uuid::now_v7();
-            let request = ClaimRequest {
-                queue: source.queue,
-                limit: i64::try_from(room).unwrap_or(i64::MAX),
-                per_batch_key: i64::try_from(if source.exclusive { source.batch } else { room })
-                    .unwrap_or(i64::MAX),
-                after: source.after.as_deref(),
-                exclusive: source.exclusive,
-                worker: &self.shared.worker,
-                claim_id,
-                lease_seconds: self.shared.lease.as_secs_f64(),
-            };
-            let mut connection = self.shared.pool.acquire().await?;
-            // A claim that comes after its lease is of no use; a host that vanished never answers.
-            let asked = claim(&mut connection, &request);
-            let Ok(rows) = tokio::time::timeout(self.shared.lease, asked).await else {
-                return Err(hang_up(connection));
-            };
-            let rows = rows?;
-            drop(connection);
-            // The round has come to its end when there was less than asked for: begin anew at the first key.
-            let wrapped = rows.len() < room && source.after.is_some();
-            source.after =
-                if rows.len() < room { None } else { rows.last().map(|row| row.batch_key.clone()) };
-            again |= wrapped || !rows.is_empty();
-            if !rows.is_empty() {
-                jobs_moved(source.queue.as_str(), JobMove::Claimed, rows.len());
+            if source.look_is_due() {
+                source.look(&self.shared.pool, self.shared.lease).await?;
             }
-            self.shared.held.add(rows.iter().map(|row| Claim { job_id: row.id, claim_id }));
-            hand_out(source, claim_id, rows, &self.shared.held);
+            if source.may_claim() {
+                source.claim(&self.shared).await?;
+            }
+            again |= source.room() > 0 && (source.may_claim() || source.look_is_due());
         }
         Ok(again)
     }
 
-    async fn idle(&self, stop: &CancellationToken) {
+    /// Waits until something may have changed.
+    async fn idle(&mut self, stop: &CancellationToken, failing: bool) {
         let jitter = 0.9 + rand::random::<f64>() / 5.0;
+        let now = Instant::now();
+        let poll = now + self.shared.poll_interval.mul_f64(jitter).max(Duration::from_millis(1));
+        let next = self.sources.iter().filter_map(|source| source.next(now)).min();
+        let next = next.filter(|_| !failing);
+        let until = next.map_or(poll, |next| next.min(poll));
         let taken = self.sources.iter().map(|source| Box::pin(source.buffer.taken.notified()));
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.shared.waker.woken() => {}
-            _ = futures_util::future::select_all(taken) => {}
-            () = tokio::time::sleep(self.shared.poll_interval.mul_f64(jitter).max(Duration::from_millis(1))) => {}
+        let woken = tokio::select! {
+            () = stop.cancelled() => false,
+            () = self.shared.waker.woken() => true,
+            _ = futures_util::future::select_all(taken) => false,
+            () = tokio::time::sleep_until(until.into()) => true,
+        };
+        if woken {
+            for source in &mut self.sources {
+                source.wants_look = true;
+                source.exhausted = 0;
+            }
         }
     }
 }
@@ -146,11 +253,12 @@ impl Fetcher {
 /// Groups rows, which come sorted by batch key, into batches. A suspect goes alone, so that a crash is
 /// blamed on the right job.
 fn hand_out(source: &Source, claim_id: Uuid, rows: Vec<ClaimedRow>, held: &Held) {
-    let limit = if source.exclusive { usize::MAX } else { source.batch };
+    let exclusive = source.claims_per_batch_key.is_some();
+    let limit = if exclusive { usize::MAX } else { source.batch };
     let mut batches: Vec<Vec<ClaimedRow>> = Vec::new();
     let mut suspects: Vec<Vec<ClaimedRow>> = Vec::new();
     for row in rows {
-        if row.crashes > 0 && !source.exclusive {
+        if row.crashes > 0 && !exclusive {
             suspects.push(vec![row]);
             continue;
         }

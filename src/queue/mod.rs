@@ -37,6 +37,7 @@ pub mod intake;
 mod keeper;
 pub mod plan;
 pub mod policy;
+mod rotation;
 pub mod runtime;
 pub mod settle;
 mod settler;

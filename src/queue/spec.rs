@@ -11,7 +11,7 @@ pub struct QueueSpec {
     pub(crate) queue: Queue,
     pub(crate) batch: usize,
     pub(crate) concurrency: usize,
-    pub(crate) exclusive: bool,
+    pub(crate) claims_per_batch_key: Option<i32>,
     pub(crate) handler: Arc<dyn RunBatch>,
 }
 
@@ -29,7 +29,7 @@ impl QueueSpec {
             queue: J::QUEUE,
             batch: batch.max(1),
             concurrency: concurrency.max(1),
-            exclusive: false,
+            claims_per_batch_key: None,
             handler,
         }
     }
@@ -37,8 +37,15 @@ impl QueueSpec {
     /// Never two batches of one batch key at once, over all processes. A batch may then hold more than the
     /// limit when it has jobs of several priorities.
     #[must_use]
-    pub fn exclusive(mut self) -> Self {
-        self.exclusive = true;
+    pub fn exclusive(self) -> Self {
+        self.at_most_per_batch_key(1)
+    }
+
+    /// Never more than `claims` batches of one batch key at once, over all processes: the concurrency that its
+    /// destination bears.
+    #[must_use]
+    pub fn at_most_per_batch_key(mut self, claims: u16) -> Self {
+        self.claims_per_batch_key = Some(i32::from(claims.max(1)));
         self
     }
 }

@@ -12,7 +12,7 @@ use pushbox::config::QueueSettings;
 use pushbox::domain::event::{NewEvent, Payload, Via, new_event_id};
 use pushbox::domain::job::{EnrichOrder, JobPayload, Queue};
 use pushbox::domain::order::OrderRef;
-use pushbox::queue::claim::{ClaimRequest, ClaimedRow, claim};
+use pushbox::queue::claim::{ClaimRequest, ClaimedRow, Lane, Place, claim, look};
 use pushbox::queue::settle::{Claim, Done, Returned, Verdict, complete, extend, give_back, reap};
 use pushbox::queue::{
     Accepted, Batch, BatchHandler, Intake, NewJob, Outcome, QueueSpec, Runtime, Waker, control, enqueue,
@@ -45,23 +45,39 @@ async fn put(pool: &PgPool, jobs: Vec<NewJob>) {
     enqueue(&mut connection, jobs).await.expect("enqueue");
 }
 
-fn request(claim_id: Uuid) -> ClaimRequest<'static> {
-    ClaimRequest {
+/// What a claim may take, before the lanes are looked for.
+#[derive(Clone, Copy)]
+struct Take {
+    limit: i64,
+    per_lane: i64,
+    claims_per_batch_key: Option<i32>,
+}
+
+const ALL: Take = Take { limit: 100, per_lane: 100, claims_per_batch_key: None };
+
+/// Claims from the lanes that have ready jobs, those behind `after` first.
+async fn take_as(pool: &PgPool, take: Take, after: &str) -> (Uuid, Vec<ClaimedRow>) {
+    let claim_id = Uuid::now_v7();
+    let mut connection = pool.acquire().await.expect("connection");
+    let heads = look(&mut connection, Queue::Forward, None, 1000).await.expect("look");
+    let mut lanes: Vec<(Lane, Place)> = heads.into_iter().map(|head| (head.lane, head.place)).collect();
+    let first = lanes.partition_point(|(lane, _)| lane.batch_key.as_str() <= after);
+    lanes.rotate_left(first);
+    let request = ClaimRequest {
         queue: Queue::Forward,
-        limit: 100,
-        per_batch_key: 100,
-        after: None,
-        exclusive: false,
+        lanes: &lanes,
+        limit: take.limit,
+        per_lane: take.per_lane,
+        claims_per_batch_key: take.claims_per_batch_key,
         worker: "test",
         claim_id,
         lease_seconds: 60.0,
-    }
+    };
+    (claim_id, claim(&mut connection, &request).await.expect("claim"))
 }
 
 async fn take(pool: &PgPool) -> (Uuid, Vec<ClaimedRow>) {
-    let claim_id = Uuid::now_v7();
-    let mut connection = pool.acquire().await.expect("connection");
-    (claim_id, claim(&mut connection, &request(claim_id)).await.expect("claim"))
+    take_as(pool, ALL, "").await
 }
 
 fn done(row: &ClaimedRow, claim_id: Uuid) -> Done {
@@ -114,10 +130,7 @@ async fn claims_of_many_connections_never_overlap() {
         claimers.spawn(async move {
             let mut mine = Vec::new();
             loop {
-                let claim_id = Uuid::now_v7();
-                let mut connection = pool.acquire().await.expect("connection");
-                let few = ClaimRequest { limit: 13, ..request(claim_id) };
-                let rows = claim(&mut connection, &few).await.expect("claim");
+                let (_, rows) = take_as(&pool, Take { limit: 13, ..ALL }, "").await;
                 if rows.is_empty() {
                     return mine;
                 }
@@ -275,11 +288,10 @@ async fn one_shops_backlog_does_not_delay_another() {
     let db = database().await;
     put(&db.pool, (0..300).map(|n| probe(&n.to_string()).batch_key("big")).collect()).await;
     put(&db.pool, vec![probe("small").batch_key("small")]).await;
-    let mut connection = db.pool.acquire().await.expect("connection");
-    let first = ClaimRequest { limit: 20, per_batch_key: 20, ..request(Uuid::now_v7()) };
-    assert_eq!(claim(&mut connection, &first).await.expect("claim").len(), 20);
-    let second = ClaimRequest { after: Some("big"), claim_id: Uuid::now_v7(), ..first };
-    assert_eq!(names(&claim(&mut connection, &second).await.expect("claim")), ["small"]);
+    let few = Take { limit: 20, per_lane: 20, ..ALL };
+    assert_eq!(take_as(&db.pool, few, "").await.1.len(), 20);
+    let second = names(&take_as(&db.pool, few, "big").await.1);
+    assert!(second.contains(&"small".to_owned()), "its turn is next: {second:?}");
 }
 
 #[tokio::test]
@@ -290,9 +302,7 @@ async fn an_exclusive_batch_key_is_claimed_once_over_all_processes() {
     for _ in 0..4 {
         let pool = db.pool.clone();
         claimers.spawn(async move {
-            let mut connection = pool.acquire().await.expect("connection");
-            let one = ClaimRequest { per_batch_key: 10, exclusive: true, ..request(Uuid::now_v7()) };
-            claim(&mut connection, &one).await.expect("claim").len()
+            take_as(&pool, Take { per_lane: 10, claims_per_batch_key: Some(1), ..ALL }, "").await.1.len()
         });
     }
     let mut sizes = claimers.join_all().await;

@@ -25,6 +25,8 @@ pub struct Seen {
     pub jobs: AtomicU64,
     /// Microseconds since 1970 at the first job.
     pub first: AtomicI64,
+    /// Microseconds since 1970 at the last job.
+    pub last: AtomicI64,
 }
 
 impl Seen {
@@ -32,6 +34,7 @@ impl Seen {
         if self.jobs.fetch_add(count, Ordering::Relaxed) == 0 {
             self.first.store(now_micros(), Ordering::Relaxed);
         }
+        self.last.fetch_max(now_micros(), Ordering::Relaxed);
     }
 }
 
