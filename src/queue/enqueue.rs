@@ -171,7 +171,9 @@ fn coalesce(jobs: Vec<NewJob>) -> Vec<NewJob> {
 macro_rules! merge_into_ready {
     () => {
         "ON CONFLICT (kind, key) WHERE state = 'ready' AND key IS NOT NULL DO UPDATE SET
-             merged_events = jobs.merged_events || array_remove(excluded.event_id || excluded.merged_events, NULL),
+             merged_events = ARRAY(SELECT DISTINCT e
+                 FROM unnest(jobs.merged_events || excluded.event_id || excluded.merged_events) AS e
+                 WHERE e IS NOT NULL AND e IS DISTINCT FROM jobs.event_id ORDER BY e),
              payload = CASE WHEN coalesce((excluded.payload->>'not_before')::bigint, 0)
                              >= coalesce((jobs.payload->>'not_before')::bigint, 0)
                             THEN excluded.payload ELSE jobs.payload END,

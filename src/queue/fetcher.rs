@@ -23,11 +23,11 @@ use crate::store::hang_up;
 /// Lanes in one answer of a look.
 const LANES_AT_ONCE: i64 = 1000;
 /// Looks may take one part in so many of the time: a look at lanes full of dead rows is slow and stays rare.
-const LOOK_SHARE: u32 = 10;
+const LOOK_SHARE: u32 = 20;
 /// The cost of a look is the least of so many: one hiccup of the machine is not a reason to wait.
 const LOOKS_COMPARED: usize = 4;
 /// While claims come back full, a look is only for those who came new or were left behind.
-const CLAIMS_PER_LOOK: u32 = 8;
+const CLAIMS_PER_LOOK: u32 = 32;
 
 /// One queue as the fetcher sees it.
 pub(crate) struct Source {

@@ -11,6 +11,7 @@
 //! * Failures back off in `run_at`; no worker slot sleeps. Waiting for a destination charges no attempt.
 //! * A job whose worker vanished runs again when its lease is over. It then runs alone, and one that keeps
 //!   taking its worker with it ends dead, as does a payload that cannot be read and a handler that panics.
+//! * A process whose connections are gone has vanished, and its jobs run again within seconds ([`bell`]).
 //! * The clock is Postgres's alone.
 //!
 //! ```text
@@ -23,11 +24,13 @@
 //! ```
 //!
 //! There is no transaction open while a handler runs, no `NOTIFY` inside an enqueueing transaction (it
-//! would serialise commits) and no session state: it works through a transaction pooler.
+//! would serialise commits) and no session state that it needs: it works through a transaction pooler, where
+//! polling and leases do without the bell.
 //!
 //! Start at [`handler`] to write a job, at [`claim`] for the SQL that makes it safe.
 
 pub mod backend;
+pub mod bell;
 pub mod claim;
 pub mod control;
 pub mod enqueue;
@@ -37,6 +40,7 @@ pub mod intake;
 mod keeper;
 pub mod plan;
 pub mod policy;
+pub mod replay;
 mod rotation;
 pub mod runtime;
 pub mod settle;
@@ -45,6 +49,7 @@ mod shared;
 pub mod spec;
 pub mod wake;
 
+pub use bell::{Bell, Presence};
 pub use enqueue::{NewJob, enqueue};
 pub use handler::{Batch, BatchHandler, Job, Outcome};
 pub use intake::{Accepted, Intake};

@@ -5,11 +5,13 @@ use uuid::Uuid;
 
 use super::enqueue::NewJob;
 use super::intake::Intake;
+use super::replay::{PRIORITY, StoredEvent};
 use crate::domain::event::NewEvent;
 use crate::domain::job::{EnrichOrder, ForwardEvent, NotifyEvent, UpsertSheetRow};
 use crate::domain::order::OrderRef;
 use crate::domain::push::{Arrival, OrderHint, ParsedPush};
 use crate::domain::route::Routes;
+use crate::domain::shopee;
 use crate::store::events::EventHead;
 
 /// A forward gives up by time and not by count: its handler says when.
@@ -33,9 +35,41 @@ impl Plan {
         Intake { event, jobs }
     }
 
+    /// The jobs that a stored event leads to today, behind those of live pushes. The same rules as for a push that
+    /// comes now: routes and codes may have changed since it came.
+    pub fn again(&self, stored: &StoredEvent) -> Vec<NewJob> {
+        let hint = match stored.source.as_str() {
+            shopee::push::PLATFORM => match shopee::read(stored.bytes()) {
+                shopee::ShopeeBody::Push(push) => push.order,
+                shopee::ShopeeBody::Probe => None,
+            },
+            _ => None,
+        };
+        let head = EventHead {
+            id: stored.id,
+            source: stored.source.clone(),
+            account: stored.account.clone(),
+            code: stored.code.clone(),
+            received_at: stored.received_at,
+        };
+        let jobs = self.jobs_of(&head, hint.as_ref());
+        jobs.into_iter().map(|job| job.priority(PRIORITY)).collect()
+    }
+
     /// The jobs that are stored together with an event: enrichment for a configured order code, else what
     /// is done about it outside. Codes that are not configured never lead to a call of the platform.
     fn first_jobs(&self, event: &NewEvent, hint: Option<&OrderHint>) -> Vec<NewJob> {
+        let head = EventHead {
+            id: event.id,
+            source: event.source.clone(),
+            account: event.account.clone(),
+            code: event.code.clone(),
+            received_at: event.received_at,
+        };
+        self.jobs_of(&head, hint)
+    }
+
+    fn jobs_of(&self, event: &EventHead, hint: Option<&OrderHint>) -> Vec<NewJob> {
         if let Some(OrderHint { order, changed_at }) = hint.filter(|_| self.wants_order(&event.code)) {
             let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
             let job = NewJob::new(&payload, self.max_attempts)
@@ -44,14 +78,7 @@ impl Plan {
                 .events(vec![event.id]);
             return vec![job];
         }
-        let head = EventHead {
-            id: event.id,
-            source: event.source.clone(),
-            account: event.account.clone(),
-            code: event.code.clone(),
-            received_at: event.received_at,
-        };
-        self.effects(&head, None)
+        self.effects(event, None)
     }
 
     /// What is done about an event outside of Postgres and the sheets: announcements and forwards. With its

@@ -30,6 +30,9 @@ use crate::config::QueueSettings;
 use crate::domain::job::Queue;
 use crate::store;
 
+/// Ended batches that may wait to be written.
+const SETTLEMENTS: usize = 64;
+
 /// The workers of one process.
 pub struct Runtime {
     shared: Shared,
@@ -65,7 +68,8 @@ impl Runtime {
     pub async fn run(self, stop: CancellationToken) {
         let Self { shared, shutdown_timeout, specs } = self;
         let stop = stop.child_token();
-        let (settled, settlements) = mpsc::unbounded_channel();
+        // Bounded: when the database is slow to take the ends, batches keep their slots and nothing more is claimed.
+        let (settled, settlements) = mpsc::channel(SETTLEMENTS);
         let (unstarted, mut given_up) = mpsc::unbounded_channel();
         let mut settler = tokio::spawn(Settler::new(shared.clone(), settlements).run());
         let keeper_stop = CancellationToken::new();
@@ -106,7 +110,7 @@ impl Runtime {
         let fetcher = (ended != Some("fetcher")).then_some(fetcher);
         finish(fetcher, &mut workers, shutdown_timeout).await;
         while let Ok(batch) = given_up.try_recv() {
-            let _ = settled.send(Settled::released(batch.claim_id, &batch.rows));
+            let _ = settled.send(Settled::released(batch.claim_id, &batch.rows)).await;
         }
         drop(settled);
         if ended != Some("settler") {
@@ -156,7 +160,7 @@ fn work(
     backend: QueueBackend,
     handler: Arc<dyn RunBatch>,
     shared: Shared,
-    settled: mpsc::UnboundedSender<Settled>,
+    settled: mpsc::Sender<Settled>,
     stop: CancellationToken,
 ) -> BoxFuture<'static, ()> {
     let service = move |batch: ReadyBatch| run_batch(batch, handler.clone(), shared.clone(), settled.clone());
@@ -176,7 +180,7 @@ fn run_batch(
     batch: ReadyBatch,
     handler: Arc<dyn RunBatch>,
     shared: Shared,
-    settled: mpsc::UnboundedSender<Settled>,
+    settled: mpsc::Sender<Settled>,
 ) -> impl Future<Output = ()> + Send {
     let ReadyBatch { batch_key, claim_id, rows, slot } = batch;
     let claims: Vec<Claim> = rows.iter().map(|row| Claim { job_id: row.id, claim_id }).collect();
@@ -184,7 +188,7 @@ fn run_batch(
     let task = async move {
         for rows in suspects_alone(rows) {
             let settlement = run_part(&batch_key, claim_id, rows, handler.as_ref(), &shared).await;
-            let _ = settled.send(settlement);
+            let _ = settled.send(settlement).await;
         }
         drop(slot);
     };

@@ -300,21 +300,15 @@ pub async fn begin_suspect(connection: &mut PgConnection, claim: Claim) -> Resul
     Ok(done.rows_affected() == 1)
 }
 
-/// Returns jobs whose lease is over. No attempt is charged: the worker is to blame. A first loss makes a job
-/// a suspect; a suspect that had begun when its worker vanished again comes closer to being poison.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn reap(connection: &mut PgConnection, limit: i64) -> Result<Vec<Moved>, sqlx::Error> {
-    sqlx::query_as(REAP).bind(limit).bind(MAX_CRASHES).fetch_all(connection).await
-}
-
-const REAP: &str = concat!(
-    "WITH over AS (
-         SELECT id FROM pushbox.jobs WHERE state = 'running' AND lease_until < now()
-         ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-     ), ended AS (
-         DELETE FROM pushbox.jobs WHERE id = ANY (ARRAY(SELECT id FROM over)) AND state = 'running' RETURNING *
+/// Ends the claims of running jobs that meet the condition.
+macro_rules! reap {
+    ($condition:literal) => {
+        concat!(
+            "WITH over AS (
+                 SELECT id FROM pushbox.jobs WHERE state = 'running' AND ", $condition, "
+                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+             ), ended AS (
+                 DELETE FROM pushbox.jobs WHERE id = ANY (ARRAY(SELECT id FROM over)) AND state = 'running' RETURNING *
      ), judged AS (
          SELECT *, (crashes + CASE WHEN crashes = 0 OR started_at IS NOT NULL THEN 1 ELSE 0 END)::smallint AS blame
          FROM ended
@@ -331,5 +325,37 @@ const REAP: &str = concat!(
                 created_at, started_at
          FROM judged
      )",
-    reenter!()
-);
+            reenter!()
+        )
+    };
+}
+
+/// Returns jobs whose lease is over. No attempt is charged: the worker is to blame. A first loss makes a job
+/// a suspect; a suspect that had begun when its worker vanished again comes closer to being poison.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reap(connection: &mut PgConnection, limit: i64) -> Result<Vec<Moved>, sqlx::Error> {
+    sqlx::query_as(reap!("lease_until < now() AND $3::text IS NULL"))
+        .bind(limit)
+        .bind(MAX_CRASHES)
+        .bind(None::<&str>)
+        .fetch_all(connection)
+        .await
+}
+
+/// The same for all jobs of a process that is known to be gone, whatever is left of their leases.
+///
+/// # Errors
+/// When the database refuses.
+pub(crate) async fn reap_worker<'c>(
+    executor: impl sqlx::PgExecutor<'c>,
+    worker: &str,
+) -> Result<Vec<Moved>, sqlx::Error> {
+    sqlx::query_as(reap!("worker = $3"))
+        .bind(i64::MAX)
+        .bind(MAX_CRASHES)
+        .bind(worker)
+        .fetch_all(executor)
+        .await
+}

@@ -21,7 +21,7 @@ pub(crate) struct Settled {
 
 pub(crate) struct Settler {
     shared: Shared,
-    settlements: mpsc::UnboundedReceiver<Settled>,
+    settlements: mpsc::Receiver<Settled>,
 }
 
 /// A write that fails is repeated for so long as the lease could still be ours; afterwards somebody else has
@@ -29,7 +29,7 @@ pub(crate) struct Settler {
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 impl Settler {
-    pub(crate) fn new(shared: Shared, settlements: mpsc::UnboundedReceiver<Settled>) -> Self {
+    pub(crate) fn new(shared: Shared, settlements: mpsc::Receiver<Settled>) -> Self {
         Self { shared, settlements }
     }
 
