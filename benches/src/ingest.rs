@@ -14,6 +14,7 @@ use axum::routing::post;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use pushbox::app::listener::{self, Limits};
 use pushbox::clock;
 use pushbox::config::{ShopeeSettings, ShopeeSignature};
 use pushbox::domain::event::Via;
@@ -25,6 +26,7 @@ use pushbox::queue::{Plan, Waker, intake as store};
 use pushbox::receiver::{Committer, Receiver, ShopeeVerifier};
 use sqlx::PgPool;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, pool};
 
@@ -158,7 +160,8 @@ async fn serve(variant: Variant, pool: PgPool) -> anyhow::Result<std::net::Socke
             Router::new().route("/webhook/shopee", post(baseline)).with_state(state)
         }
     };
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let limits = Limits { connections: 1000, request: Duration::from_secs(10), drain: Duration::from_secs(1) };
+    tokio::spawn(listener::serve(listener, router, limits, CancellationToken::new()));
     Ok(address)
 }
 

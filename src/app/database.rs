@@ -21,16 +21,22 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, starting the managed cluster first when no URL is set, and migrates if asked to.
+    /// Connects, starting the managed cluster first when no URL is set, and migrates if asked to. The connections
+    /// carry the name.
     ///
     /// # Errors
     /// When there is no database to be had, or a migration fails.
-    pub async fn open(settings: &DatabaseSettings, with_migrations: bool) -> anyhow::Result<Self> {
+    pub async fn open(
+        settings: &DatabaseSettings,
+        name: &str,
+        with_migrations: bool,
+    ) -> anyhow::Result<Self> {
         let (url, server) = server_and_url(settings).await?;
         if with_migrations {
             apply(&url).await?;
         }
-        let pool = store::pool(&url, settings.max_connections).context("DATABASE_URL cannot be read")?;
+        let pool =
+            store::pool(&url, settings.max_connections, name).context("DATABASE_URL cannot be read")?;
         Ok(Self { pool, server })
     }
 

@@ -21,19 +21,20 @@ use crate::dashboard;
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
-use crate::queue::{Plan, Waker};
+use crate::queue::{Bell, Plan, Presence, Waker};
 use crate::receiver::{self, Committer, Receiver, ShopeeVerifier};
 use crate::store;
 
 mod database;
+pub mod listener;
 mod supervise;
 mod work;
 
 pub use database::{Database, migrate};
+use listener::Limits;
 use supervise::Supervised;
 
-/// How long requests in flight may take to end at a stop. Longer than any commit deadline; a client that sends
-/// half a request and then nothing must not hold up the stop.
+/// How long requests in flight may take to end at a stop. Longer than any commit deadline.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running process.
@@ -67,14 +68,15 @@ impl App {
     /// # Errors
     /// When the database cannot be had, a migration fails, an address is taken, or a client cannot be built.
     pub async fn start(config: Config, roles: &Roles, migrate: bool) -> anyhow::Result<Self> {
-        let database = Database::open(&config.database, migrate).await?;
+        let worker = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let database = Database::open(&config.database, &worker, migrate).await?;
         let sealer = Sealer::new(config.encryption_key.as_ref())?;
         let parts = Parts {
             pool: database.pool().clone(),
             clock: clock::system(),
             plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
             waker: Waker::default(),
-            worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            worker,
             sealer,
             config,
         };
@@ -91,7 +93,15 @@ impl App {
             broken,
         };
         let stop = app.working.stop_token();
+        let presence = Presence {
+            worker: parts.worker.as_str().into(),
+            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            sessions: true,
+        };
+        app.working
+            .spawn("the bell", Bell::new(&parts.pool, parts.waker.clone(), presence).run(stop.clone()));
         if roles.has(Role::Worker) {
+            app.working.spawn("replays", work::replayer(&parts).run(stop.clone()));
             app.working.spawn("the queue's runtime", work::runtime(&parts).await?.run(stop.clone()));
         }
         if roles.has(Role::Scheduler) {
@@ -149,11 +159,10 @@ impl App {
             body_limit: parts.config.receiver.body_limit,
         });
         let stop = self.receiving.stop_token();
-        let server = axum::serve(listener, receiver::router(receiver))
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let limits = limits(&parts.config);
         self.receiving.spawn("the public listener", async move {
             tokio::select! {
-                drained = serve(server.into_future(), stop, "public") => {
+                drained = serve(listener, receiver::router(receiver), limits, stop, "public") => {
                     if drained {
                         // The last clone of the committer went with the server: the writers answer what waits.
                         while writers.join_next().await.is_some() {}
@@ -180,37 +189,35 @@ impl App {
         } else {
             admin::health_router(state)
         };
-        let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(self.working.stop_token().cancelled_owned());
         let stop = self.working.stop_token();
+        let limits = limits(&parts.config);
         self.working.spawn("the admin listener", async move {
-            serve(server.into_future(), stop, "admin").await;
+            serve(listener, router, limits, stop, "admin").await;
         });
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        connections: config.receiver.max_connections,
+        request: config.receiver.request_timeout,
+        drain: DRAIN_LIMIT,
     }
 }
 
 /// Serves until everything in flight is answered; false when a connection was still open long after the stop.
 async fn serve(
-    server: impl Future<Output = std::io::Result<()>>,
+    listener: TcpListener,
+    router: axum::Router,
+    limits: Limits,
     stop: CancellationToken,
     name: &str,
 ) -> bool {
-    let late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN_LIMIT).await;
-    };
-    tokio::select! {
-        ended = server => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the {name} listener ended");
-            }
-            true
-        }
-        () = late => {
-            tracing::warn!("closing connections of the {name} listener that did not end by themselves");
-            false
-        }
+    let drained = listener::serve(listener, router, limits, stop).await;
+    if !drained {
+        tracing::warn!("closed connections of the {name} listener that did not end by themselves");
     }
+    drained
 }
 
 /// Starts, waits for the stop signal, stops: the whole of `pushbox serve`.

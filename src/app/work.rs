@@ -12,6 +12,7 @@ use crate::jobs::enrich::EnrichHandler;
 use crate::jobs::forward::ForwardHandler;
 use crate::jobs::notify::NotifyHandler;
 use crate::jobs::sheet::{SheetHandler, SheetOptions};
+use crate::queue::replay::Replayer;
 use crate::queue::{QueueSpec, Runtime};
 use crate::schedule::alerts::{OpsChat, TellAlerts};
 use crate::schedule::lost_pushes::LostPushes;
@@ -76,6 +77,16 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
         specs.push(QueueSpec::new(Arc::new(handler), FORWARD_BATCH, settings.concurrency, FORWARD_TIMEOUT));
     }
     Ok(Runtime::new(parts.pool.clone(), settings, &parts.worker, parts.waker.clone(), specs))
+}
+
+/// Works off what people ask to be done again.
+pub(super) fn replayer(parts: &Parts) -> Replayer {
+    Replayer {
+        pool: parts.pool.clone(),
+        plan: parts.plan.clone(),
+        waker: parts.waker.clone(),
+        worker: parts.worker.as_str().into(),
+    }
 }
 
 /// The tasks of a scheduler.

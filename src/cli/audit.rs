@@ -43,7 +43,7 @@ struct Findings {
 }
 
 async fn audit(loaded: Loaded, as_json: bool) -> Outcome {
-    let database = Database::open(&loaded.config.database, false).await?;
+    let database = Database::open(&loaded.config.database, "audit", false).await?;
     let findings = find(&database).await;
     database.close().await;
     let findings = findings.context("cannot audit the database; was it migrated? (pushbox migrate)")?;

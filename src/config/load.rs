@@ -83,6 +83,8 @@ fn receiver(lookup: &mut Lookup<'_>) -> ReceiverSettings {
             )),
             deadline => Ok(deadline),
         }),
+        max_connections: lookup.value(&set::MAX_CONNECTIONS, |text| parse::number(text, 1, 100_000)),
+        request_timeout: lookup.value(&set::REQUEST_TIMEOUT, parse::short_duration),
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Config {
     pub routes: Routes,
     /// `DISPLAY_TIMEZONE`: for sheet and messages.
     pub display_timezone: Tz,
-    /// The receiver's limits.
+    /// The listeners' and the receiver's limits.
     pub receiver: ReceiverSettings,
     /// The queue's policy.
     pub queue: QueueSettings,
@@ -196,13 +196,17 @@ pub struct SheetsSettings {
     pub calls_per_minute: u32,
 }
 
-/// The receiver's limits.
+/// The listeners' and the receiver's limits.
 #[derive(Debug, Clone)]
 pub struct ReceiverSettings {
     /// `BODY_LIMIT`: bytes; longer bodies get 413.
     pub body_limit: usize,
     /// `COMMIT_DEADLINE`: after this without a commit the answer is 503.
     pub commit_deadline: Duration,
+    /// `MAX_CONNECTIONS`: of one listener at once.
+    pub max_connections: usize,
+    /// `REQUEST_TIMEOUT`: for the headers, and then for the body of a request.
+    pub request_timeout: Duration,
 }
 
 /// The queue's policy.

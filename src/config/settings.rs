@@ -183,6 +183,9 @@ settings! {
         ADMIN_READ_TOKEN: "Bearer token that may only read." .secret();
         ENCRYPTION_KEY: "Seals shop tokens at rest: 32 bytes, base64. `pushbox keygen` prints one." .secret();
         BODY_LIMIT: "Longest body of a push, in bytes or as `KiB` or `MiB`; more gets 413." .default("1MiB");
+        MAX_CONNECTIONS: "Connections that a listener keeps at once; more wait." .default("2000");
+        REQUEST_TIMEOUT: "How long the headers of a request may take to arrive, and then its body; an idle connection is closed after as long."
+            .default("10s");
         COMMIT_DEADLINE: "After this without a commit a push is answered 503 and Shopee sends it again. Shopee waits three seconds."
             .default("2s");
     }

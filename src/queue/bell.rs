@@ -133,7 +133,7 @@ impl Bell {
     async fn only_be_seen(&self, stop: &CancellationToken) -> Result<(), sqlx::Error> {
         loop {
             let mut connection = within(self.pool.acquire()).await?;
-            within(be_seen(&mut connection, &self.presence)).await?;
+            within(be_seen(&mut *connection, &self.presence)).await?;
             drop(connection);
             pause(stop, SEEN_EVERY).await;
             if stop.is_cancelled() {
@@ -168,10 +168,7 @@ async fn ring(listener: &mut PgListener, worker: &str) -> Result<(), sqlx::Error
     Ok(())
 }
 
-async fn be_seen<'c>(
-    executor: impl sqlx::PgExecutor<'c>,
-    presence: &Presence,
-) -> Result<(), sqlx::Error> {
+async fn be_seen<'c>(executor: impl sqlx::PgExecutor<'c>, presence: &Presence) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO pushbox.workers AS w (id, host, pid, version, roles, present) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (id) DO UPDATE SET seen_at = now()",
@@ -189,7 +186,9 @@ async fn be_seen<'c>(
 
 /// The name of this host or container, as Linux tells it; empty elsewhere.
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
 }
 
 async fn leave(connection: &mut PgConnection, worker: &str) -> Result<(), sqlx::Error> {

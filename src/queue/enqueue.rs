@@ -106,34 +106,31 @@ impl NewJob {
 
 /// Jobs as columns, the way one statement takes many of them.
 #[derive(Debug, Default)]
-pub(crate) struct Columns {
+pub(crate) struct Columns<'a> {
     pub queue: Vec<&'static str>,
     pub kind: Vec<&'static str>,
-    pub key: Vec<Option<String>>,
-    pub batch_key: Vec<String>,
-    pub payload: Vec<String>,
+    pub key: Vec<Option<&'a str>>,
+    pub batch_key: Vec<&'a str>,
+    pub payload: Vec<&'a str>,
     pub priority: Vec<i16>,
     pub run_at: Vec<Option<DateTime<Utc>>>,
     pub in_order: Vec<bool>,
     pub max_attempts: Vec<i32>,
     pub event_id: Vec<Option<Uuid>>,
-    /// Merged events as JSON arrays: Postgres has no arrays of arrays of different lengths.
-    pub merged_events: Vec<String>,
 }
 
-impl Columns {
-    pub(crate) fn push(&mut self, job: &NewJob) {
+impl<'a> Columns<'a> {
+    pub(crate) fn push(&mut self, job: &'a NewJob) {
         self.queue.push(job.queue.as_str());
         self.kind.push(job.kind);
-        self.key.push(job.key.clone());
-        self.batch_key.push(job.batch_key.clone());
-        self.payload.push(job.payload.clone());
+        self.key.push(job.key.as_deref());
+        self.batch_key.push(&job.batch_key);
+        self.payload.push(&job.payload);
         self.priority.push(job.priority);
         self.run_at.push(job.run_at);
         self.in_order.push(job.in_order);
         self.max_attempts.push(job.max_attempts);
         self.event_id.push(job.event_id);
-        self.merged_events.push(serde_json::json!(job.merged_events).to_string());
     }
 }
 
@@ -192,9 +189,13 @@ pub async fn enqueue(connection: &mut PgConnection, jobs: Vec<NewJob>) -> Result
     if jobs.is_empty() {
         return Ok(());
     }
+    let jobs = coalesce(jobs);
     let mut columns = Columns::default();
-    for job in coalesce(jobs) {
-        columns.push(&job);
+    // Merged events as JSON arrays: Postgres has no arrays of arrays of different lengths.
+    let mut merged_events = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        columns.push(job);
+        merged_events.push(serde_json::json!(job.merged_events).to_string());
     }
     sqlx::query(concat!(
         "INSERT INTO pushbox.jobs AS jobs
@@ -218,7 +219,7 @@ pub async fn enqueue(connection: &mut PgConnection, jobs: Vec<NewJob>) -> Result
     .bind(&columns.run_at)
     .bind(&columns.max_attempts)
     .bind(&columns.event_id)
-    .bind(&columns.merged_events)
+    .bind(&merged_events)
     .bind(&columns.in_order)
     .execute(connection)
     .await?;

@@ -1,5 +1,7 @@
 //! The one way in: key, event and first jobs in one statement, hence in one transaction.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -114,52 +116,57 @@ pub fn is_about_data(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Events and their first jobs as columns. Borrowed: a push is copied once, into the message to Postgres.
 #[derive(Default)]
-struct Rows {
+struct Rows<'a> {
     id: Vec<Uuid>,
-    source: Vec<String>,
-    key: Vec<String>,
+    source: Vec<&'a str>,
+    key: Vec<&'a str>,
     key_expires_at: Vec<DateTime<Utc>>,
-    account: Vec<Option<String>>,
-    code: Vec<String>,
-    kind: Vec<String>,
-    subject: Vec<Option<String>>,
-    payload: Vec<Option<String>>,
-    body: Vec<Option<Vec<u8>>>,
-    parse_error: Vec<Option<String>>,
-    body_sha256: Vec<Vec<u8>>,
-    headers: Vec<Json<serde_json::Value>>,
+    account: Vec<Option<&'a str>>,
+    code: Vec<&'a str>,
+    kind: Vec<&'a str>,
+    subject: Vec<Option<&'a str>>,
+    payload: Vec<Option<&'a str>>,
+    body: Vec<Option<&'a [u8]>>,
+    parse_error: Vec<Option<&'a str>>,
+    body_sha256: Vec<&'a [u8]>,
+    headers: Vec<Json<&'a serde_json::Value>>,
     occurred_at: Vec<Option<DateTime<Utc>>>,
     received_at: Vec<DateTime<Utc>>,
     via: Vec<&'static str>,
     /// Kinds joined by commas: Postgres has no arrays of arrays of different lengths.
-    first_jobs: Vec<String>,
-    jobs: Columns,
+    first_jobs: Vec<Cow<'static, str>>,
+    jobs: Columns<'a>,
 }
 
-impl Rows {
-    fn push(&mut self, Intake { event, jobs }: &Intake) {
+impl<'a> Rows<'a> {
+    fn push(&mut self, Intake { event, jobs }: &'a Intake) {
         let (payload, body, parse_error) = match &event.payload {
-            Payload::Json(text) => (Some(text.clone()), None, None),
-            Payload::Raw { body, parse_error } => (None, Some(body.clone()), Some(parse_error.clone())),
+            Payload::Json(text) => (Some(text.as_str()), None, None),
+            Payload::Raw { body, parse_error } => (None, Some(body.as_slice()), Some(parse_error.as_str())),
         };
         self.id.push(event.id);
-        self.source.push(event.source.clone());
-        self.key.push(event.key.clone());
+        self.source.push(&event.source);
+        self.key.push(&event.key);
         self.key_expires_at.push(event.key_expires_at);
-        self.account.push(event.account.clone());
-        self.code.push(event.code.clone());
-        self.kind.push(event.kind.clone());
-        self.subject.push(event.subject.clone());
+        self.account.push(event.account.as_deref());
+        self.code.push(&event.code);
+        self.kind.push(&event.kind);
+        self.subject.push(event.subject.as_deref());
         self.payload.push(payload);
         self.body.push(body);
         self.parse_error.push(parse_error);
-        self.body_sha256.push(event.body_sha256.to_vec());
-        self.headers.push(Json(event.headers.clone()));
+        self.body_sha256.push(&event.body_sha256);
+        self.headers.push(Json(&event.headers));
         self.occurred_at.push(event.occurred_at);
         self.received_at.push(event.received_at);
         self.via.push(event.via.as_str());
-        self.first_jobs.push(jobs.iter().map(NewJob::kind).collect::<Vec<_>>().join(","));
+        self.first_jobs.push(match jobs.as_slice() {
+            [] => Cow::Borrowed(""),
+            [one] => Cow::Borrowed(one.kind()),
+            many => many.iter().map(NewJob::kind).collect::<Vec<_>>().join(",").into(),
+        });
         for job in jobs {
             debug_assert_eq!(job.event(), Some(event.id), "a first job names its event");
             self.jobs.push(job);

@@ -116,3 +116,101 @@ impl Rotation {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use serde_json::value::RawValue;
+    use sqlx::types::Json;
+
+    use super::*;
+
+    fn lane(batch_key: &str, priority: i16) -> Lane {
+        Lane { batch_key: batch_key.into(), priority }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).expect("a time")
+    }
+
+    fn head(batch_key: &str, priority: i16) -> Head {
+        Head { lane: lane(batch_key, priority), place: Place { run_at: at(1), id: 1 }, due_in: -1.0 }
+    }
+
+    fn row(batch_key: &str, priority: i16, id: i64) -> ClaimedRow {
+        ClaimedRow {
+            id,
+            kind: "x".into(),
+            batch_key: batch_key.into(),
+            payload: Json(RawValue::from_string("{}".into()).expect("JSON")),
+            attempt: 0,
+            max_attempts: 1,
+            crashes: 0,
+            event_id: None,
+            merged_events: Vec::new(),
+            priority,
+            run_at: at(id),
+            created_at: at(0),
+        }
+    }
+
+    fn keys(rotation: &Rotation) -> Vec<(String, i16)> {
+        rotation.next().into_iter().map(|(lane, _)| (lane.batch_key, lane.priority)).collect()
+    }
+
+    #[test]
+    fn the_next_claim_begins_behind_the_last_key_served() {
+        let now = Instant::now();
+        let mut rotation = Rotation::default();
+        rotation.found(&[head("a", 0), head("b", 0), head("c", 0)], now);
+        let asked = rotation.next();
+        rotation.claimed(&asked, &[row("a", 0, 5)], true, now);
+        assert_eq!(keys(&rotation), [("b".into(), 0), ("c".into(), 0), ("a".into(), 0)]);
+        let place =
+            rotation.next().into_iter().find(|(lane, _)| lane.batch_key == "a").expect("still known").1;
+        assert_eq!(place, Place { run_at: at(5), id: 5 }, "and where the last one ended");
+    }
+
+    #[test]
+    fn a_look_puts_a_lane_back_to_its_first_job_and_forgets_what_is_long_empty() {
+        let now = Instant::now();
+        let mut rotation = Rotation::default();
+        rotation.found(&[head("a", 0), head("b", 0)], now);
+        let asked = rotation.next();
+        rotation.claimed(&asked, &[row("a", 0, 5)], true, now);
+        let later = now + REMEMBERED;
+        rotation.found(&[head("a", 0)], later);
+        assert_eq!(rotation.next(), [(lane("a", 0), Place { run_at: at(1), id: 1 })]);
+    }
+
+    #[test]
+    fn a_stream_of_urgent_jobs_does_not_starve_the_usual_ones() {
+        let now = Instant::now();
+        let mut rotation = Rotation::default();
+        rotation.found(&[head("a", -5), head("a", 0)], now);
+        let mut usual = 0;
+        for id in 0..40 {
+            // Every claim is filled by the first lane that is asked.
+            let asked = rotation.next();
+            let first = asked[0].0.priority;
+            usual += i32::from(first == 0);
+            rotation.claimed(&asked, &[row("a", first, id)], true, now);
+        }
+        assert_eq!(usual, 10, "one turn in four");
+    }
+
+    #[test]
+    fn with_many_lanes_all_are_asked_in_the_end() {
+        let now = Instant::now();
+        let heads: Vec<Head> = (0..300).map(|n| head(&format!("{n:03}"), 0)).collect();
+        let mut rotation = Rotation::default();
+        rotation.found(&heads, now);
+        let mut asked = std::collections::BTreeSet::new();
+        for _ in 0..3 {
+            let lanes = rotation.next();
+            asked.extend(lanes.iter().map(|(lane, _)| lane.batch_key.clone()));
+            rotation.claimed(&lanes, &[], false, now);
+        }
+        assert_eq!(asked.len(), 300);
+        assert_eq!(rotation.keys(), 300);
+    }
+}

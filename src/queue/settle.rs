@@ -305,26 +305,27 @@ macro_rules! reap {
     ($condition:literal) => {
         concat!(
             "WITH over AS (
-                 SELECT id FROM pushbox.jobs WHERE state = 'running' AND ", $condition, "
-                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+                 SELECT id FROM pushbox.jobs WHERE state = 'running' AND ",
+            $condition,
+            "    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
              ), ended AS (
                  DELETE FROM pushbox.jobs WHERE id = ANY (ARRAY(SELECT id FROM over)) AND state = 'running' RETURNING *
-     ), judged AS (
-         SELECT *, (crashes + CASE WHEN crashes = 0 OR started_at IS NOT NULL THEN 1 ELSE 0 END)::smallint AS blame
-         FROM ended
-     ), back AS (
-         SELECT id, queue, kind, key, batch_key, payload, priority,
-                CASE WHEN blame >= $2 THEN 'dead' ELSE 'ready' END AS state,
-                attempt, max_attempts, blame AS crashes, run_at, worker, NULL::text AS waiting_on,
-                event_id, merged_events,
-                CASE WHEN blame >= $2
-                     THEN 'poison: ' || blame || ' workers in a row vanished while running it, the last was ' || coalesce(worker, 'unknown')
-                     ELSE last_error END AS last_error,
-                errors || jsonb_build_object('attempt', attempt, 'at', clock_timestamp(),
-                                             'error', 'its worker vanished: ' || coalesce(worker, 'unknown')) AS errors,
-                created_at, started_at
-         FROM judged
-     )",
+             ), judged AS (
+                 SELECT *, (crashes + CASE WHEN crashes = 0 OR started_at IS NOT NULL THEN 1 ELSE 0 END)::smallint AS blame
+                 FROM ended
+             ), back AS (
+                 SELECT id, queue, kind, key, batch_key, payload, priority,
+                        CASE WHEN blame >= $2 THEN 'dead' ELSE 'ready' END AS state,
+                        attempt, max_attempts, blame AS crashes, run_at, worker, NULL::text AS waiting_on,
+                        event_id, merged_events,
+                        CASE WHEN blame >= $2
+                             THEN 'poison: ' || blame || ' workers in a row vanished while running it, the last was ' || coalesce(worker, 'unknown')
+                             ELSE last_error END AS last_error,
+                        errors || jsonb_build_object('attempt', attempt, 'at', clock_timestamp(),
+                                                     'error', 'its worker vanished: ' || coalesce(worker, 'unknown')) AS errors,
+                        created_at, started_at
+                 FROM judged
+             )",
             reenter!()
         )
     };

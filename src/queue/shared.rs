@@ -38,7 +38,10 @@ impl Held {
     pub(crate) fn older_than(&self, age: Duration) -> Vec<Claim> {
         let now = Instant::now();
         let held = self.lock();
-        held.values().filter(|(_, since)| now.duration_since(*since) >= age).map(|(claim, _)| *claim).collect()
+        held.values()
+            .filter(|(_, since)| now.duration_since(*since) >= age)
+            .map(|(claim, _)| *claim)
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, (Claim, Instant)>> {

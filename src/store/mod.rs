@@ -38,12 +38,14 @@ pub use migrate::{MigrateError, Migrated, migrate, migrations};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens the pool of one process. Connections are made when needed; a caller waits at most three seconds
-/// for one, so that a database that is down is noticed within the receiver's deadline.
+/// for one, so that a database that is down is noticed within the receiver's deadline. They carry the process's
+/// name: `pushbox <name>` in `pg_stat_activity`.
 ///
 /// # Errors
 /// When the URL cannot be parsed.
-pub fn pool(url: &SecretString, max_connections: u32) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("pushbox").options([
+pub fn pool(url: &SecretString, max_connections: u32, name: &str) -> Result<PgPool, sqlx::Error> {
+    let name = format!("pushbox {name}");
+    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name(&name).options([
         // A dead peer is noticed by the kernel, a stuck statement by the server.
         ("statement_timeout", "60s"),
         ("idle_in_transaction_session_timeout", "60s"),

@@ -122,7 +122,10 @@ pub(super) async fn count(
             until,
         ),
         Target::DeadJobs => bind_jobs(
-            sqlx::query_as(concat!("SELECT count(*)", jobs_matching!("jobs", "created_at", "state = 'dead'"))),
+            sqlx::query_as(concat!(
+                "SELECT count(*)",
+                jobs_matching!("jobs", "created_at", "state = 'dead'")
+            )),
             filter,
             until,
         ),
@@ -194,7 +197,10 @@ pub(super) async fn jobs(
 ///
 /// # Errors
 /// When the database refuses.
-pub(super) async fn event(connection: &mut PgConnection, id: Uuid) -> Result<Option<StoredEvent>, sqlx::Error> {
+pub(super) async fn event(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<StoredEvent>, sqlx::Error> {
     let Some(at) = crate::domain::event::received_at_of(id) else { return Ok(None) };
     sqlx::query_as(
         "SELECT id, source, account, code, received_at, payload::text AS payload, body FROM pushbox.events

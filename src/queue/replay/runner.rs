@@ -114,13 +114,21 @@ impl Replayer {
         Ok(Some(earned.saturating_sub(begun.elapsed())))
     }
 
-    async fn page(&self, connection: &mut PgConnection, replay: &InHand, size: i64) -> Result<Page, sqlx::Error> {
-        let Some(target) = Target::from_row(&replay.target) else { return Ok(Page { last: true, ..Page::default() }) };
+    async fn page(
+        &self,
+        connection: &mut PgConnection,
+        replay: &InHand,
+        size: i64,
+    ) -> Result<Page, sqlx::Error> {
+        let Some(target) = Target::from_row(&replay.target) else {
+            return Ok(Page { last: true, ..Page::default() });
+        };
         let behind = replay.cursor_at.zip(replay.cursor_id.clone()).map(|(at, id)| Cursor { at, id });
         let mut page = Page::default();
         match target {
             Target::Events => {
-                let events = pages::events(connection, &replay.filter, replay.until, behind.as_ref(), size).await?;
+                let events =
+                    pages::events(connection, &replay.filter, replay.until, behind.as_ref(), size).await?;
                 let mut jobs = Vec::new();
                 for event in &events {
                     let asked = self.plan.again(event);
@@ -129,12 +137,14 @@ impl Replayer {
                 }
                 page.seen = count(events.len());
                 page.enqueued = count(jobs.len());
-                page.cursor = events.last().map(|event| Cursor { at: event.received_at, id: event.id.to_string() });
+                page.cursor =
+                    events.last().map(|event| Cursor { at: event.received_at, id: event.id.to_string() });
                 enqueue(connection, jobs).await?;
             }
             Target::DeadJobs | Target::FinishedJobs => {
                 let jobs =
-                    pages::jobs(connection, target, &replay.filter, replay.until, behind.as_ref(), size).await?;
+                    pages::jobs(connection, target, &replay.filter, replay.until, behind.as_ref(), size)
+                        .await?;
                 for (at, id) in &jobs {
                     // One by one: several of them may merge into the same ready job.
                     let again = if target == Target::DeadJobs {
@@ -214,7 +224,11 @@ async fn note(connection: &mut PgConnection, replay: &InHand, page: &Page) -> Re
     Ok(())
 }
 
-async fn note_failure(connection: &mut PgConnection, id: i64, error: &sqlx::Error) -> Result<(), sqlx::Error> {
+async fn note_failure(
+    connection: &mut PgConnection,
+    id: i64,
+    error: &sqlx::Error,
+) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE pushbox.replays SET last_error = $2 WHERE id = $1")
         .bind(id)
         .bind(error.to_string().replace('\0', ""))
