@@ -13,9 +13,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -43,13 +43,10 @@ pub struct Limits {
 /// Serves until `stop` is cancelled, then accepts nothing more and lets what is in flight end. False when a
 /// connection had to be cut.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) -> bool {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(limits.request).keep_alive(true);
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.request)
-        .keep_alive_timeout(limits.request)
-        .max_concurrent_streams(256);
+    // HTTP/1 alone, as a reverse proxy speaks it: finding out which version a client means would wait for its first
+    // bytes without a limit.
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.request).keep_alive(true);
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -69,7 +66,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         };
         let router = router.clone();
         let service = service_fn(move |request| answer(router.clone(), request, peer, limits.request));
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = watched.await {
