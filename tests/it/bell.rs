@@ -77,8 +77,8 @@ async fn work_that_one_process_enqueues_starts_at_once_in_another() {
     let db = database().await;
     let stop = CancellationToken::new();
     let (here, there) = (Waker::default(), Waker::default());
-    let (working, bell_there) = process(&db.url, "there", &there, &stop);
-    let (_, bell_here) = process(&db.url, "here", &here, &stop);
+    let (working, second_bell) = process(&db.url, "there", &there, &stop);
+    let (_, first_bell) = process(&db.url, "here", &here, &stop);
     until(&db.pool, "SELECT count(*) FROM pushbox.workers HAVING count(*) = 2 UNION ALL SELECT 0 LIMIT 1")
         .await;
     let (told, mut heard) = mpsc::unbounded_channel();
@@ -104,8 +104,8 @@ async fn work_that_one_process_enqueues_starts_at_once_in_another() {
     assert_eq!(jobs, Some(1));
     stop.cancel();
     running.await.expect("the runtime");
-    bell_here.await.expect("the bell");
-    bell_there.await.expect("the bell");
+    first_bell.await.expect("the bell");
+    second_bell.await.expect("the bell");
     let rows: i64 =
         sqlx::query_scalar("SELECT count(*) FROM pushbox.workers").fetch_one(&db.pool).await.expect("rows");
     assert_eq!(rows, 0, "a process that stops takes its row along");

@@ -75,8 +75,8 @@ async fn ended(pool: &PgPool, jobs: i64, verdict: impl Fn(i64) -> Option<Verdict
     give_back(&mut connection, &returned).await.expect("give back");
 }
 
-fn dead(error: &str) -> Option<Verdict> {
-    Some(Verdict::Dead { error: error.into() })
+fn dead(error: &str) -> Verdict {
+    Verdict::Dead { error: error.into() }
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn events_replayed_do_their_work_again_and_repeat_no_effect() {
 #[tokio::test]
 async fn a_replay_goes_on_where_it_was_killed_and_does_nothing_twice() {
     let db = database().await;
-    ended(&db.pool, 25, |n| dead(if n % 5 == 0 { "quota <b>" } else { "not found" })).await;
+    ended(&db.pool, 25, |n| Some(dead(if n % 5 == 0 { "quota <b>" } else { "not found" }))).await;
     let filter = ReplayFilter { error: Some("NOT FOUND".into()), ..ReplayFilter::default() };
     let id = ask(&db.pool, Target::DeadJobs, filter, 6).await;
     let (first, second) = (replayer(&db.pool, "first"), replayer(&db.pool, "second"));
@@ -155,7 +155,7 @@ async fn a_replay_goes_on_where_it_was_killed_and_does_nothing_twice() {
 #[tokio::test]
 async fn a_page_that_fails_is_undone_said_and_tried_again() {
     let db = database().await;
-    ended(&db.pool, 4, |_| dead("x")).await;
+    ended(&db.pool, 4, |_| Some(dead("x"))).await;
     let id = ask(&db.pool, Target::DeadJobs, ReplayFilter::default(), 100).await;
     sqlx::raw_sql("ALTER TABLE pushbox.jobs ADD CONSTRAINT broken CHECK (state <> 'ready' OR key <> '3')")
         .execute(&db.pool)
@@ -211,7 +211,7 @@ async fn finished_jobs_run_again_behind_live_ones_and_merge_with_ready_twins() {
 #[tokio::test]
 async fn a_cancelled_replay_does_no_more() {
     let db = database().await;
-    ended(&db.pool, 10, |_| dead("x")).await;
+    ended(&db.pool, 10, |_| Some(dead("x"))).await;
     let id = ask(&db.pool, Target::DeadJobs, ReplayFilter::default(), 3).await;
     let replayer = replayer(&db.pool, "w");
     replayer.step().await.expect("step").expect("there is one");
