@@ -49,3 +49,29 @@ COMMENT ON COLUMN pushbox.deliveries.first_tried_at IS 'When it was first posted
 COMMENT ON COLUMN pushbox.deliveries.last_tried_at IS 'When it was last posted.';
 COMMENT ON COLUMN pushbox.deliveries.delivered_at IS 'When the service accepted it.';
 CREATE INDEX deliveries_event_id_idx ON pushbox.deliveries (event_id);
+
+ALTER TABLE pushbox.telegram_messages ADD COLUMN held boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN pushbox.telegram_messages.held IS 'Uncertain, and not sent again before a person retries its job (TELEGRAM_UNCERTAIN=hold).';
+-- safe: few rows are ever uncertain, and reading for them is a matter of moments
+CREATE INDEX telegram_messages_unsettled_idx ON pushbox.telegram_messages (event_id) WHERE state <> 'sent';
+
+CREATE TABLE pushbox.telegram_orders (
+    chat_id        bigint      NOT NULL,
+    platform       text        NOT NULL,
+    shop_id        text        NOT NULL,
+    order_sn       text        NOT NULL,
+    message_id     integer     NOT NULL,
+    event_id       uuid        NOT NULL,
+    content_sha256 bytea       NOT NULL,
+    shown_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chat_id, platform, shop_id, order_sn)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE pushbox.telegram_orders IS 'With TELEGRAM_MODE=edit: the message of each order in each chat, which its next state is written into.';
+COMMENT ON COLUMN pushbox.telegram_orders.chat_id IS 'Telegram chat as it is set.';
+COMMENT ON COLUMN pushbox.telegram_orders.platform IS 'Platform of the order.';
+COMMENT ON COLUMN pushbox.telegram_orders.shop_id IS 'Shop of the order.';
+COMMENT ON COLUMN pushbox.telegram_orders.order_sn IS 'Number of the order.';
+COMMENT ON COLUMN pushbox.telegram_orders.message_id IS 'Telegram''s id of the message.';
+COMMENT ON COLUMN pushbox.telegram_orders.event_id IS 'Newest event that it shows.';
+COMMENT ON COLUMN pushbox.telegram_orders.content_sha256 IS 'Hash of what it shows; an equal hash needs no edit.';
+COMMENT ON COLUMN pushbox.telegram_orders.shown_at IS 'When it was sent or last edited.';

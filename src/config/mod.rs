@@ -145,6 +145,19 @@ pub struct TelegramSettings {
     pub chat_per_second: u32,
     /// `TELEGRAM_CHAT_PER_MINUTE`: the same per minute.
     pub chat_per_minute: u32,
+    /// How events are announced.
+    pub announcements: AnnouncementSettings,
+}
+
+/// How events are announced on Telegram.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnnouncementSettings {
+    /// `TELEGRAM_MODE=edit`: the next state of an order is written into its message.
+    pub edit: bool,
+    /// `TELEGRAM_SHOW_BUYER`: names, telephones and addresses in full.
+    pub show_buyer: bool,
+    /// `TELEGRAM_UNCERTAIN=hold`: a message of which nobody knows whether it arrived is left to a person.
+    pub hold_uncertain: bool,
 }
 
 impl TelegramSettings {

@@ -244,6 +244,15 @@ pub(super) fn boolean(text: &str) -> Result<bool, Refusal> {
     }
 }
 
+/// One of two words; whether it is the second.
+pub(super) fn one_of(text: &str, first: &str, second: &str) -> Result<bool, Refusal> {
+    match text {
+        _ if text.eq_ignore_ascii_case(first) => Ok(false),
+        _ if text.eq_ignore_ascii_case(second) => Ok(true),
+        _ => Err(Refusal::new(format!("`{text}` is unknown"), format!("Write {first} or {second}."))),
+    }
+}
+
 /// `json` or not.
 pub(super) fn log_json(text: &str) -> Result<bool, Refusal> {
     match text {

@@ -147,6 +147,11 @@ settings! {
             .example("-1001234567890");
         TELEGRAM_OPS_CHAT_ID: "Chat that hears of alerts: a shop to be authorized again, pushes that stay out, dead jobs. In a forum they have a topic of their own. Not set: alerts are shown by the admin API only."
             .example("-1001234567891");
+        TELEGRAM_MODE: "`message`: each event is a message. `edit`: the next state of an order is written into its message; what needs action is a new one."
+            .default("message");
+        TELEGRAM_SHOW_BUYER: "Whether buyers' names, telephones and addresses are shown in full; `true` or `false`." .default("false");
+        TELEGRAM_UNCERTAIN: "When nobody knows whether a message arrived: `resend` sends it once more, `hold` leaves it to a person as a dead job that can be retried."
+            .default("resend");
         TELEGRAM_API_URL: "Host of the Bot API." .default("https://api.telegram.org");
         TELEGRAM_CHAT_PER_SECOND: "Messages, edits and new topics per chat and second." .default("1");
         TELEGRAM_CHAT_PER_MINUTE: "The same per minute; Telegram allows a group about 20." .default("18");

@@ -8,7 +8,7 @@ use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings::{self as set, Setting};
 use crate::config::toml_file::Entry;
-use crate::config::{SheetsSettings, TelegramSettings, parse};
+use crate::config::{AnnouncementSettings, SheetsSettings, TelegramSettings, parse};
 use crate::domain::route::{ChatRoute, Filter, SpreadsheetRoute};
 
 /// Telegram, and where events are announced.
@@ -19,6 +19,11 @@ pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<Telegr
     });
     let chat_per_second = lookup.value(&set::TELEGRAM_CHAT_PER_SECOND, |text| parse::number(text, 1, 1_000));
     let chat_per_minute = lookup.value(&set::TELEGRAM_CHAT_PER_MINUTE, |text| parse::number(text, 1, 60_000));
+    let announcements = AnnouncementSettings {
+        edit: lookup.value(&set::TELEGRAM_MODE, |text| parse::one_of(text, "message", "edit")),
+        show_buyer: lookup.value(&set::TELEGRAM_SHOW_BUYER, parse::boolean),
+        hold_uncertain: lookup.value(&set::TELEGRAM_UNCERTAIN, |text| parse::one_of(text, "resend", "hold")),
+    };
 
     let mut chats: Vec<ChatRoute> = Vec::new();
     if let Some(chat_id) = lookup.optional(&set::TELEGRAM_CHAT_ID, parse::chat_id) {
@@ -54,6 +59,7 @@ pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<Telegr
         api_url,
         chat_per_second,
         chat_per_minute,
+        announcements,
     });
     (settings, chats)
 }

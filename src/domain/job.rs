@@ -91,6 +91,9 @@ pub struct NotifyEvent {
     /// The order to show with it, where there is one and it was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderRef>,
+    /// A person has to act: under a backlog it goes before the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
 }
 
 impl JobPayload for NotifyEvent {

@@ -301,7 +301,7 @@ impl EnrichHandler {
             }
             next.extend(self.plan.sheet_rows(&order.reference, &one.job.events));
             for head in heads.iter().filter(|head| one.job.events.contains(&head.id)) {
-                next.extend(self.plan.effects(head, Some(&order.reference)));
+                next.extend(self.plan.effects(head, Some(order)));
             }
         }
         enqueue(&mut transaction, next).await?;

@@ -8,7 +8,7 @@ use super::intake::Intake;
 use super::replay::{PRIORITY, StoredEvent};
 use crate::domain::event::NewEvent;
 use crate::domain::job::{EnrichOrder, ForwardEvent, NotifyEvent, UpsertSheetRow};
-use crate::domain::order::OrderRef;
+use crate::domain::order::{Order, OrderRef};
 use crate::domain::push::{Arrival, OrderHint, ParsedPush};
 use crate::domain::route::Routes;
 use crate::domain::shopee;
@@ -16,6 +16,15 @@ use crate::store::events::EventHead;
 
 /// A forward gives up by time and not by count: its handler says when.
 const FORWARD_ATTEMPTS: i32 = 100_000;
+
+/// Before everything else of the same chat.
+const URGENT: i16 = -10;
+
+/// Whether a person has to act: a return, or an order that is cancelled or asked to be.
+fn needs_action(event: &EventHead, status: Option<&str>) -> bool {
+    (event.source == "shopee" && event.code == "29")
+        || status.is_some_and(|status| ["CANCELLED", "IN_CANCEL", "TO_RETURN"].contains(&status))
+}
 
 /// Routes and the policy for new jobs.
 #[derive(Debug, Clone, Default)]
@@ -83,9 +92,11 @@ impl Plan {
 
     /// What is done about an event outside of Postgres and the sheets: announcements and forwards. With its
     /// order, once that was fetched.
-    pub fn effects(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
-        let mut jobs = self.announcements(event, order);
-        jobs.extend(self.forwards(event, order));
+    pub fn effects(&self, event: &EventHead, order: Option<&Order>) -> Vec<NewJob> {
+        let reference = order.map(|order| &order.reference);
+        let urgent = needs_action(event, order.map(|order| order.status.as_str()));
+        let mut jobs = self.announcements(event, reference, urgent);
+        jobs.extend(self.forwards(event, reference));
         jobs
     }
 
@@ -95,7 +106,7 @@ impl Plan {
     }
 
     /// One announcement per chat that wants the event.
-    fn announcements(&self, event: &EventHead, order: Option<&OrderRef>) -> Vec<NewJob> {
+    fn announcements(&self, event: &EventHead, order: Option<&OrderRef>, urgent: bool) -> Vec<NewJob> {
         let wanting = self
             .routes
             .chats
@@ -107,8 +118,9 @@ impl Plan {
         chats
             .into_iter()
             .map(|chat_id| {
-                let payload = NotifyEvent { chat_id, event_id: event.id, order: order.cloned() };
+                let payload = NotifyEvent { chat_id, event_id: event.id, order: order.cloned(), urgent };
                 NewJob::new(&payload, self.max_attempts)
+                    .priority(if urgent { URGENT } else { 0 })
                     .key(format!("{chat_id}:{}", event.id))
                     .batch_key(chat_id.to_string())
                     .in_order_of(event.received_at)
@@ -159,4 +171,30 @@ impl Plan {
 pub fn sheet_row(spreadsheet_id: &str, order: &OrderRef, max_attempts: i32) -> NewJob {
     let payload = UpsertSheetRow { spreadsheet_id: spreadsheet_id.to_owned(), order: order.clone() };
     NewJob::new(&payload, max_attempts).key(format!("{spreadsheet_id}:{order}")).batch_key(spreadsheet_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn returns_and_cancellations_need_action() {
+        let head = |source: &str, code: &str| EventHead {
+            id: Uuid::nil(),
+            source: source.into(),
+            account: None,
+            code: code.into(),
+            received_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        for (source, code, status, expected) in [
+            ("shopee", "29", None, true),
+            ("shopee", "3", Some("CANCELLED"), true),
+            ("shopee", "3", Some("IN_CANCEL"), true),
+            ("shopee", "3", Some("SHIPPED"), false),
+            ("shopee", "10", None, false),
+            ("erp", "29", None, false),
+        ] {
+            assert_eq!(needs_action(&head(source, code), status), expected, "{source} {code} {status:?}");
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub mod sheet_rows;
 pub mod shops;
 pub mod stats;
 pub mod telegram;
+pub mod telegram_orders;
+pub mod telegram_topics;
 pub mod totals;
 
 pub use migrate::{MigrateError, Migrated, migrate, migrations};

@@ -1,4 +1,5 @@
-//! What was announced where: forum topics, migrated groups, and the ledger of messages.
+//! What was announced where: migrated groups and the ledger of messages. Topics are in [`crate::store::telegram_topics`],
+//! messages of orders that are edited in [`crate::store::telegram_orders`].
 //!
 //! The ledger is written before a message is sent and settled after. A message whose fate is unknown stays
 //! `uncertain` and is handed to Telegram at most [`MAX_SENDS`] times.
@@ -10,6 +11,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::domain::event::received_at_of;
+
+pub use crate::store::telegram_topics::{Topic, claim_topic, forget_topic, settle_topic};
 
 /// How often a message is handed to Telegram when nobody knows whether it arrived.
 pub const MAX_SENDS: i16 = 2;
@@ -121,111 +124,6 @@ pub async fn mark_migrated(
     Ok(())
 }
 
-/// What is known of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Topic {
-    /// It is there.
-    Thread(i32),
-    /// The chat has no topics.
-    Plain,
-    /// It is ours to create, until the lease is over; tell the end with [`settle_topic`] or [`forget_topic`].
-    Ours,
-    /// Somebody else is creating it.
-    Busy,
-}
-
-/// Finds a topic, or claims the right to create it. Creating one cannot be asked for and is not idempotent,
-/// so whoever does it holds a claim with a lease, committed before the call. That a chat has no topics is
-/// believed for `recheck`.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn claim_topic(
-    connection: &mut PgConnection,
-    chat_id: i64,
-    topic: &str,
-    name: &str,
-    lease: Duration,
-    recheck: Duration,
-) -> Result<Topic, sqlx::Error> {
-    let known: Option<Option<i32>> = sqlx::query_scalar(
-        "SELECT thread_id FROM pushbox.telegram_topics
-         WHERE chat_id = $1 AND topic = $2 AND creating_until IS NULL
-           AND (thread_id IS NOT NULL OR created_at > clock_timestamp() - $3 * interval '1 second')",
-    )
-    .bind(chat_id)
-    .bind(topic)
-    .bind(recheck.as_secs_f64())
-    .fetch_optional(&mut *connection)
-    .await?;
-    if let Some(thread) = known {
-        return Ok(thread.map_or(Topic::Plain, Topic::Thread));
-    }
-    // A claim whose lease is over belonged to a process that vanished; a topic it may have made is an orphan.
-    let claimed = sqlx::query(
-        "INSERT INTO pushbox.telegram_topics AS t (chat_id, topic, name, creating_until)
-         VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 second')
-         ON CONFLICT (chat_id, topic) DO UPDATE SET
-             name = excluded.name, thread_id = NULL, creating_until = excluded.creating_until
-         WHERE t.creating_until < clock_timestamp()
-            OR (t.creating_until IS NULL AND t.thread_id IS NULL
-                AND t.created_at <= clock_timestamp() - $5 * interval '1 second')",
-    )
-    .bind(chat_id)
-    .bind(topic)
-    .bind(name)
-    .bind(lease.as_secs_f64())
-    .bind(recheck.as_secs_f64())
-    .execute(connection)
-    .await?;
-    Ok(if claimed.rows_affected() == 1 { Topic::Ours } else { Topic::Busy })
-}
-
-/// Stores what came of creating a topic; no thread: the chat has no topics.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn settle_topic(
-    connection: &mut PgConnection,
-    chat_id: i64,
-    topic: &str,
-    thread_id: Option<i32>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE pushbox.telegram_topics SET thread_id = $3, creating_until = NULL, created_at = now()
-         WHERE chat_id = $1 AND topic = $2",
-    )
-    .bind(chat_id)
-    .bind(topic)
-    .bind(thread_id)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Forgets a topic that is gone, or the claim to create one (`thread_id` none), unless somebody else has
-/// settled it meanwhile.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn forget_topic(
-    connection: &mut PgConnection,
-    chat_id: i64,
-    topic: &str,
-    thread_id: Option<i32>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "DELETE FROM pushbox.telegram_topics
-         WHERE chat_id = $1 AND topic = $2 AND thread_id IS NOT DISTINCT FROM $3",
-    )
-    .bind(chat_id)
-    .bind(topic)
-    .bind(thread_id)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// One part of one announcement in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PartRow {
@@ -239,6 +137,8 @@ pub struct PartRow {
     pub state: String,
     /// How often it was handed to Telegram.
     pub attempts: i16,
+    /// Left to a person.
+    pub held: bool,
 }
 
 /// What the ledger says of these events.
@@ -251,7 +151,7 @@ pub async fn list_parts(
     events: &[Uuid],
 ) -> Result<Vec<PartRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT event_id, part, parts, state, attempts FROM pushbox.telegram_messages
+        "SELECT event_id, part, parts, state, attempts, held FROM pushbox.telegram_messages
          WHERE chat_id = $1 AND event_id = ANY ($2)",
     )
     .bind(chat_id)
@@ -297,7 +197,7 @@ pub async fn intend(connection: &mut PgConnection, message: &Intent<'_>) -> Resu
          ORDER BY t.event_id
          ON CONFLICT (chat_id, event_id, part) DO UPDATE SET
              state = 'uncertain', parts = excluded.parts, thread_id = excluded.thread_id,
-             attempts = m.attempts + 1
+             attempts = m.attempts + 1, held = false
          WHERE m.state = 'uncertain' AND m.attempts < $7
            AND m.attempts = (SELECT s.sends FROM unnest($5::uuid[], $6::smallint[]) AS s(event_id, sends)
                              WHERE s.event_id = m.event_id)",
@@ -308,7 +208,7 @@ pub async fn intend(connection: &mut PgConnection, message: &Intent<'_>) -> Resu
     .bind(message.thread_id)
     .bind(message.events)
     .bind(message.sends)
-    .bind(MAX_SENDS)
+    .bind(message.max_sends)
     .execute(&mut *transaction)
     .await?;
     if usize::try_from(written.rows_affected()).ok() == Some(message.events.len()) {
@@ -334,6 +234,8 @@ pub struct Intent<'a> {
     pub parts: i16,
     /// The topic it goes to.
     pub thread_id: Option<i32>,
+    /// How often it may be handed to Telegram.
+    pub max_sends: i16,
 }
 
 /// The message was certainly not sent: takes the intention back.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Asia::Singapore;
 use pushbox::clients::telegram::TelegramClient;
-use pushbox::config::{QueueSettings, TelegramSettings};
+use pushbox::config::{AnnouncementSettings, QueueSettings, TelegramSettings};
 use pushbox::domain::event::{NewEvent, Payload, Via, new_event_id};
 use pushbox::domain::job::NotifyEvent;
 use pushbox::domain::order::{Order, OrderItem, OrderRef};
 use pushbox::jobs::notify::NotifyHandler;
+use pushbox::queue::control::retry_dead;
 use pushbox::queue::{Intake, NewJob, QueueSpec, Runtime, Waker, enqueue, intake};
 use pushbox::simulator::state::telegram::{ChatKind, Rights};
 use pushbox::simulator::{Action, Fault, Service, Simulator, SimulatorOptions};
@@ -67,6 +68,7 @@ async fn scene_at(budget: u32, limits: u32) -> Scene {
         api_url: sim.telegram_url(),
         chat_per_second: budget,
         chat_per_minute: 18 * budget,
+        announcements: AnnouncementSettings::default(),
     };
     Scene { db, sim, first, telegram, workers: Vec::new() }
 }
@@ -118,7 +120,7 @@ impl Scene {
         let mut intakes = Vec::new();
         for (n, order) in which {
             let event = new_event(self.first + TimeDelta::seconds(*n), *n);
-            let payload = NotifyEvent { chat_id, event_id: event.id, order: order.clone() };
+            let payload = NotifyEvent { chat_id, event_id: event.id, order: order.clone(), urgent: false };
             ids.push(event.id);
             let job = NewJob::new(&payload, 5)
                 .key(format!("{chat_id}:{}", event.id))
@@ -131,6 +133,19 @@ impl Scene {
         intake::accept(&mut connection, &intakes).await.expect("store the events");
         enqueue(&mut connection, jobs).await.expect("enqueue");
         ids
+    }
+
+    /// The announcements of these events need action.
+    async fn urgent(&self, events: &[Uuid]) {
+        let done = sqlx::query(
+            "UPDATE pushbox.jobs SET priority = -10, payload = payload || '{\"urgent\": true}'
+             WHERE event_id = ANY ($1)",
+        )
+        .bind(events)
+        .execute(&self.db.pool)
+        .await
+        .expect("mark as urgent");
+        assert_eq!(usize::try_from(done.rows_affected()), Ok(events.len()));
     }
 
     async fn order(&self, order: &Order) {
@@ -554,4 +569,128 @@ async fn an_event_that_retention_has_dropped_ends_with_a_note() {
     assert!(note.expect("a note").contains("EVENT_RETENTION_DAYS"));
     assert!(scene.sim.messages(CHAT).is_empty());
     scene.stop().await;
+}
+
+#[tokio::test]
+async fn in_edit_mode_an_order_has_one_message_and_what_needs_action_a_new_one() {
+    let mut scene = forum().await;
+    scene.telegram.announcements.edit = true;
+    let mut changing = order(1, "T-Shirt", "");
+    scene.order(&changing).await;
+    scene.event(CHAT, 0, Some(&reference())).await;
+    scene.work();
+    scene.drained().await;
+    for (n, status) in [(1, "PROCESSED"), (2, "SHIPPED")] {
+        changing.status = status.into();
+        changing.update_time += TimeDelta::minutes(1);
+        scene.order(&changing).await;
+        scene.event(CHAT, n, Some(&reference())).await;
+        scene.drained().await;
+    }
+    let messages = scene.sim.messages(CHAT);
+    assert_eq!(messages.len(), 1, "{:?}", scene.texts());
+    assert!(messages[0].text.contains("SHIPPED") && messages[0].edits.len() == 2);
+    assert_eq!(scene.states().await, vec![("sent".to_owned(), 1); 3], "each event is in the ledger");
+
+    // An edit whose answer is lost is made again and changes nothing.
+    scene.sim.script(Fault::once(Service::Telegram, "editmessagetext", Action::Html(502)).after());
+    changing.status = "TO_CONFIRM_RECEIVE".into();
+    changing.update_time += TimeDelta::minutes(1);
+    scene.order(&changing).await;
+    scene.event(CHAT, 3, Some(&reference())).await;
+    scene.until("SELECT count(*) FROM pushbox.jobs WHERE attempt = 1 AND state = 'ready'").await;
+    scene.time_passes().await;
+    scene.drained().await;
+    assert_eq!(scene.sim.messages(CHAT)[0].edits.len(), 3);
+
+    let cancelled = scene.event(CHAT, 4, Some(&reference())).await;
+    scene.urgent(&[cancelled]).await;
+    scene.drained().await;
+    assert_eq!(scene.sim.messages(CHAT).len(), 2, "people are told of what needs action");
+
+    // The message is gone: the next state is a new one.
+    scene.sim.delete_topic(CHAT, TOPIC);
+    changing.status = "COMPLETED".into();
+    changing.update_time += TimeDelta::minutes(1);
+    scene.order(&changing).await;
+    scene.event(CHAT, 5, Some(&reference())).await;
+    scene.drained().await;
+    let left = scene.sim.messages_in_topic(CHAT, TOPIC);
+    assert_eq!(left.len(), 1);
+    assert!(left[0].text.contains("COMPLETED"));
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_uncertain_can_be_left_to_a_person() {
+    let mut scene = forum().await;
+    scene.telegram.announcements.hold_uncertain = true;
+    scene.sim.script(Fault::once(Service::Telegram, "sendmessage", Action::Html(502)).after());
+    scene.event(CHAT, 0, None).await;
+    scene.event(CHAT, 1, None).await;
+    scene.work();
+    scene.drained().await;
+    assert_eq!(scene.states().await, [("uncertain".to_owned(), 1), ("sent".to_owned(), 1)]);
+    let error = scene.text("SELECT last_error FROM pushbox.jobs WHERE state = 'dead'").await;
+    assert!(error.expect("a dead job").contains("retry the job to send it again"));
+    assert_eq!(scene.sim.messages(CHAT).len(), 2, "nothing is sent twice unasked");
+
+    // A worker that vanished leaves the same question.
+    let vanished = scene.event(CHAT, 2, None).await;
+    scene.stop().await;
+    sqlx::query(
+        "INSERT INTO pushbox.telegram_messages (chat_id, event_id, part, parts, state)
+         VALUES ($1, $2, 0, 1, 'intended') ON CONFLICT DO NOTHING",
+    )
+    .bind(CHAT)
+    .bind(vanished)
+    .execute(&scene.db.pool)
+    .await
+    .expect("a ledger row");
+    scene.work();
+    scene.drained().await;
+
+    let mut connection = scene.db.pool.acquire().await.expect("a connection");
+    let first: i64 = scene.number("SELECT min(id) FROM pushbox.jobs WHERE state = 'dead'").await;
+    assert!(retry_dead(&mut connection, first).await.expect("retried"));
+    scene.drained().await;
+    assert_eq!(scene.states().await[0], ("sent".to_owned(), 2), "a person had it sent again");
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn under_a_backlog_what_needs_action_goes_first() {
+    let mut scene = scene_at(15, 15).await;
+    scene.sim.add_forum(CHAT, "Shop");
+    let events = scene.events(CHAT, &(0..400).map(|n| (n, None)).collect::<Vec<_>>()).await;
+    scene.urgent(&events[397..399]).await;
+    scene.work();
+    scene.drained().await;
+    let texts = scene.texts();
+    assert!(texts[0].contains("SN0397") && texts[0].contains("SN0398"), "{}", texts[0]);
+    assert!(!texts[0].contains("SN0000"), "it is not hidden among the others");
+    let words = texts.join("\n");
+    let announced: Vec<&str> = words.split_whitespace().filter(|word| word.starts_with("SN")).collect();
+    assert_eq!(announced.len(), 400, "each once");
+    assert_eq!(announced[2], "SN0000");
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn buyers_are_masked_unless_the_setting_says_otherwise() {
+    for (show_buyer, shown) in [(false, "jo***"), (true, "johanna_doe")] {
+        let mut scene = scene().await;
+        scene.sim.add_channel(CHAT, "A channel has no topics");
+        scene.telegram.announcements.show_buyer = show_buyer;
+        let order = Order { buyer_username: Some("johanna_doe".into()), ..order(1, "T-Shirt", "") };
+        scene.order(&order).await;
+        scene.event(CHAT, 0, Some(&reference())).await;
+        scene.work();
+        scene.drained().await;
+        let message = &scene.sim.messages(CHAT)[0];
+        assert_eq!(message.thread_id, None);
+        assert!(message.text.contains(shown), "{}", message.text);
+        assert_eq!(message.text.contains("johanna_doe"), show_buyer);
+        scene.stop().await;
+    }
 }

@@ -5,6 +5,7 @@
 //! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
 
 pub mod alerts;
+pub mod announcements;
 pub mod destinations;
 pub mod events;
 pub mod jobs;
@@ -38,4 +39,5 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(destinations::list_destinations))
         .routes(routes!(destinations::reset_destination))
         .routes(routes!(destinations::list_deliveries))
+        .routes(routes!(announcements::list_announcements))
 }

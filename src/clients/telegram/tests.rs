@@ -14,6 +14,7 @@ fn client(stub: &Stub) -> TelegramClient {
         api_url: stub.url.join("tg").unwrap(),
         chat_per_second: 1,
         chat_per_minute: 18,
+        announcements: crate::config::AnnouncementSettings::default(),
     })
     .unwrap()
 }

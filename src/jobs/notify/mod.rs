@@ -2,15 +2,19 @@
 //!
 //! * A message is written into the ledger (`telegram_messages`) before it is sent and settled after. Parts that
 //!   were sent are not sent again. Telegram has no idempotency key and cannot be asked: a message whose answer
-//!   was lost is `uncertain`, sent once more, and then left as it is.
+//!   was lost is `uncertain`, sent once more, and then left as it is; or, by setting, left to a person at once.
 //! * All processes share one budget per chat. When it is used up, jobs wait in the queue, not in a worker;
 //!   under a backlog the announcements of a topic merge into digests, a line for each event.
+//! * Under a backlog what needs action (cancellations, returns) goes before routine.
+//! * With `TELEGRAM_MODE=edit` an order has one message, which its next states are written into.
 //! * What a person has to mend (rights, a wrong chat, a closed topic) pauses the destination with the remedy.
 //!   Jobs wait for it without losing attempts; so they do while Telegram cannot be reached.
 //!
 //! Run it in an exclusive queue whose batch key is the chat: one batch per chat at a time is what keeps the order.
 //! No transaction is open while Telegram is called.
 
+mod edit;
+mod pending;
 pub mod render;
 mod run;
 mod send;
@@ -26,7 +30,7 @@ use sqlx::PgPool;
 use self::render::Look;
 use self::run::Run;
 use crate::clients::telegram::TelegramClient;
-use crate::config::TelegramSettings;
+use crate::config::{AnnouncementSettings, TelegramSettings};
 use crate::domain::job::NotifyEvent;
 use crate::queue::{Batch, BatchHandler, Job, Outcome};
 
@@ -71,12 +75,22 @@ pub struct NotifyHandler {
     telegram: TelegramClient,
     pace: Pace,
     look: Look,
+    edit: bool,
+    hold_uncertain: bool,
 }
 
 impl NotifyHandler {
     /// A handler that writes with this bot, at the pace of its settings; times are shown in `zone`.
     pub fn new(pool: PgPool, telegram: TelegramClient, settings: &TelegramSettings, zone: Tz) -> Self {
-        Self { pool, telegram, pace: Pace::new(settings), look: Look { zone, show_buyer: false } }
+        let AnnouncementSettings { edit, show_buyer, hold_uncertain } = settings.announcements;
+        Self {
+            pool,
+            telegram,
+            pace: Pace::new(settings),
+            look: Look { zone, show_buyer },
+            edit,
+            hold_uncertain,
+        }
     }
 }
 

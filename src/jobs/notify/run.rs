@@ -1,6 +1,6 @@
 //! One turn of one chat: what is announced, in which order, and what becomes of each job.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,15 +8,23 @@ use uuid::Uuid;
 
 use crate::domain::job::NotifyEvent;
 use crate::domain::order::OrderRef;
+use crate::jobs::notify::pending::{
+    Answers, Group, Pending, group, number, subject, wait_for_rest, wait_for_topic,
+};
 use crate::jobs::notify::render::{self, Subject};
 use crate::jobs::notify::send::{Outgoing, Posted, topic_destination};
 use crate::jobs::notify::topics::TopicName;
-use crate::jobs::notify::{AT_ONCE, DESTINATION, NotifyHandler, SOON, TURN};
+use crate::jobs::notify::{AT_ONCE, DESTINATION, NotifyHandler, TURN};
 use crate::queue::{Job, Outcome};
 use crate::store::breakers::{self, Admission};
 use crate::store::destinations;
 use crate::store::order_reads::{StoredOrder, list_orders};
 use crate::store::telegram::{self as ledger, AnnouncedEvent, MAX_SENDS, PartRow};
+use crate::store::telegram_orders;
+
+/// What the dead job of a message says that is left to a person.
+const HELD: &str = "nobody knows whether it arrived (TELEGRAM_UNCERTAIN=hold): \
+    look into the chat; retry the job to send it again, or delete it";
 
 /// A chat: as it is set, and where it is now.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +72,8 @@ pub(super) enum Stopped {
     Halt(Halt),
     /// Never: a fault of ours.
     Refused(String),
+    /// Nobody knows whether it was sent, and a person is to decide.
+    Held,
     /// The database failed us.
     Database(sqlx::Error),
 }
@@ -80,53 +90,11 @@ impl From<sqlx::Error> for Stopped {
     }
 }
 
-/// An announcement that is not complete.
-#[derive(Debug)]
-struct Pending {
-    job_id: i64,
-    event: AnnouncedEvent,
-    order: Option<OrderRef>,
-    topic: TopicName,
-    /// What the ledger has, by part.
-    parts: HashMap<i16, PartRow>,
-}
-
-impl Pending {
-    fn sends(&self, part: i16) -> i16 {
-        self.parts.get(&part).map_or(0, |row| row.attempts)
-    }
-
-    /// Whether a part is sent, or was tried as often as it may be.
-    fn is_settled(&self, part: i16) -> bool {
-        self.parts.get(&part).is_some_and(|row| row.state == "sent" || row.attempts >= MAX_SENDS)
-    }
-
-    fn is_complete(&self) -> bool {
-        let parts = self.parts.values().map(|row| row.parts).max().unwrap_or(0);
-        parts > 0 && (0..parts).all(|part| self.is_settled(part))
-    }
-
-    fn outcome(&self, uncertain: bool) -> Outcome {
-        let uncertain = uncertain || self.parts.values().any(|row| row.state != "sent");
-        Outcome::Done { note: uncertain.then(|| "uncertain".to_owned()) }
-    }
-}
-
-/// Announcements of one topic, oldest first.
-#[derive(Debug)]
-struct Group {
-    waiting: VecDeque<Pending>,
-    digest: bool,
-}
-
 /// One turn of one chat.
 pub(super) struct Run<'a> {
     pub handler: &'a NotifyHandler,
     begun: Instant,
 }
-
-/// What is answered, by job.
-type Answers = HashMap<i64, Outcome>;
 
 impl<'a> Run<'a> {
     pub(super) fn new(handler: &'a NotifyHandler) -> Self {
@@ -148,6 +116,7 @@ impl<'a> Run<'a> {
                 // Only a single message is refused, and its jobs are answered where it happens.
                 wait_for_rest(jobs, &mut answers, &error, Duration::from_secs(1));
             }
+            Err(Stopped::Held) => wait_for_rest(jobs, &mut answers, HELD, Duration::from_secs(1)),
             Err(Stopped::Database(error)) => {
                 tracing::warn!(%error, "the database failed while announcing");
                 wait_for_rest(jobs, &mut answers, "the database", Duration::from_secs(1));
@@ -171,14 +140,20 @@ impl<'a> Run<'a> {
         if let Admission::Paused(paused) = admission {
             return Err(Halt::chat(paused.reason, paused.remaining).into());
         }
+        // What needs action does not wait for older routine.
+        let urgent: Vec<Job<NotifyEvent>> = jobs.iter().filter(|job| job.payload.urgent).cloned().collect();
+        let routine: Vec<Job<NotifyEvent>> = jobs.iter().filter(|job| !job.payload.urgent).cloned().collect();
         let last = jobs.last().map_or(first.payload.event_id, |job| job.payload.event_id);
         let older = ledger::find_older_waiting(&mut connection, batch_key, last).await?;
         drop(connection);
         let due = match older {
-            Some((event, _)) => jobs.partition_point(|job| job.payload.event_id < event),
-            None => jobs.len(),
+            Some((event, _)) => routine.partition_point(|job| job.payload.event_id < event),
+            None => routine.len(),
         };
-        let pending = self.load(chat, &jobs[..due.min(AT_ONCE)], answers).await?;
+        let mut chosen: Vec<&Job<NotifyEvent>> = urgent.iter().chain(&routine[..due]).collect();
+        chosen.truncate(AT_ONCE);
+        chosen.sort_by_key(|job| (job.payload.event_id, job.claim.job_id));
+        let pending = self.load(chat, &chosen, answers).await?;
         let delivered = self.deliver(chat, group(pending), answers).await;
         if admission == Admission::Probe {
             // Nothing happens if it was found out whether the chat works.
@@ -198,7 +173,7 @@ impl<'a> Run<'a> {
     async fn load(
         &self,
         chat: Chat,
-        jobs: &[Job<NotifyEvent>],
+        jobs: &[&Job<NotifyEvent>],
         answers: &mut Answers,
     ) -> Result<Vec<Pending>, sqlx::Error> {
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.payload.event_id).collect();
@@ -222,8 +197,15 @@ impl<'a> Run<'a> {
             };
             let topic = TopicName::of(&event);
             let parts = parts.remove(&id).unwrap_or_default();
-            let one = Pending { job_id, event, order: job.payload.order.clone(), topic, parts };
-            if one.is_complete() {
+            let hold = self.handler.hold_uncertain;
+            let max_sends = if hold { i16::MAX } else { MAX_SENDS };
+            let NotifyEvent { order, urgent, .. } = &job.payload;
+            let (order, urgent) = (order.clone(), *urgent);
+            let one = Pending { job_id, event, order, topic, urgent, parts, max_sends };
+            if hold && one.is_uncertain() {
+                telegram_orders::mark_held(&mut connection, chat.id, &[id]).await?;
+                answers.insert(job_id, Outcome::Dead { error: HELD.to_owned() });
+            } else if one.is_complete() {
                 answers.insert(job_id, one.outcome(false));
             } else {
                 pending.push(one);
@@ -241,12 +223,13 @@ impl<'a> Run<'a> {
     ) -> Result<(), Stopped> {
         for at in (0..groups.len()).rev() {
             if let Some(halt) = self.topic_pause(chat, &groups[at]).await? {
-                wait_for_topic(groups.remove(at), answers, &halt);
+                wait_for_topic(groups.remove(at), answers, &halt.on, halt.after);
             }
         }
         loop {
             groups.retain(|group| !group.waiting.is_empty());
-            let oldest = groups.iter_mut().min_by_key(|group| group.waiting.front().map(|one| one.event.id));
+            let first = |group: &&mut Group| (!group.urgent, group.waiting.front().map(|one| one.event.id));
+            let oldest = groups.iter_mut().min_by_key(first);
             let Some(group) = oldest else { return Ok(()) };
             if self.is_over() {
                 return Ok(());
@@ -254,8 +237,8 @@ impl<'a> Run<'a> {
             match self.next_message(chat, group, answers).await {
                 Ok(()) => {}
                 Err(Stopped::Halt(halt)) if halt.topic.is_some() => {
-                    let rest = Group { waiting: std::mem::take(&mut group.waiting), digest: group.digest };
-                    wait_for_topic(rest, answers, &halt);
+                    let rest = Group { waiting: std::mem::take(&mut group.waiting), ..*group };
+                    wait_for_topic(rest, answers, &halt.on, halt.after);
                 }
                 Err(stopped) => return Err(stopped),
             }
@@ -281,7 +264,7 @@ impl<'a> Run<'a> {
         let (count, sent) = if group.digest && mergeable > 1 {
             self.send_digest(chat, &group.waiting.make_contiguous()[..mergeable]).await?
         } else {
-            (1, self.send_whole(chat, &group.waiting[0]).await)
+            (1, self.show(chat, &group.waiting[0], group.digest).await)
         };
         let concerned = group.waiting.iter().take(count);
         match sent {
@@ -290,6 +273,10 @@ impl<'a> Run<'a> {
             }
             Err(Stopped::Refused(error)) => {
                 answers.extend(concerned.map(|one| (one.job_id, Outcome::Dead { error: error.clone() })));
+            }
+            Err(Stopped::Held) => {
+                let held = Outcome::Dead { error: HELD.to_owned() };
+                answers.extend(concerned.map(|one| (one.job_id, held.clone())));
             }
             Err(Stopped::Halt(halt)) if halt.charge => {
                 let failed = |one: &Pending| {
@@ -304,17 +291,32 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Sends what is left of one announcement.
-    async fn send_whole(&self, chat: Chat, pending: &Pending) -> Result<Posted, Stopped> {
+    /// The messages of one announcement.
+    pub(super) async fn texts(&self, pending: &Pending) -> Result<Vec<String>, sqlx::Error> {
         let orders = self.orders(std::slice::from_ref(pending)).await?;
-        let subject = subject(pending, &orders);
-        let texts = render::announcement(&subject, self.handler.look);
+        Ok(render::announcement(&subject(pending, &orders), self.handler.look))
+    }
+
+    /// Sends what is left of one announcement.
+    pub(super) async fn send_whole(
+        &self,
+        chat: Chat,
+        pending: &Pending,
+        texts: &[String],
+    ) -> Result<Posted, Stopped> {
         let parts = number(texts.len());
         let mut posted = Posted::Sent;
-        for (part, html) in (0..parts).zip(&texts).filter(|(part, _)| !pending.is_settled(*part)) {
+        for (part, html) in (0..parts).zip(texts).filter(|(part, _)| !pending.is_settled(*part)) {
             let (events, sends) = ([pending.event.id], [pending.sends(part)]);
-            let message =
-                Outgoing { topic: &pending.topic, html, events: &events, sends: &sends, part, parts };
+            let message = Outgoing {
+                topic: &pending.topic,
+                html,
+                events: &events,
+                sends: &sends,
+                part,
+                parts,
+                max_sends: pending.max_sends,
+            };
             if self.post(chat, &message).await? == Posted::Uncertain {
                 posted = Posted::Uncertain;
             }
@@ -340,6 +342,7 @@ impl<'a> Run<'a> {
             sends: &sends,
             part: 0,
             parts: 1,
+            max_sends: pending[0].max_sends,
         };
         Ok((digest.events, self.post(chat, &message).await))
     }
@@ -353,46 +356,4 @@ impl<'a> Run<'a> {
         let orders = list_orders(&mut connection, &wanted).await?;
         Ok(orders.into_iter().map(|stored| (stored.order.reference.clone(), stored)).collect())
     }
-}
-
-fn subject<'a>(pending: &'a Pending, orders: &'a HashMap<OrderRef, StoredOrder>) -> Subject<'a> {
-    Subject { event: &pending.event, order: pending.order.as_ref().and_then(|order| orders.get(order)) }
-}
-
-/// By topic. When there is more than can be sent soon, the announcements of a topic are merged.
-fn group(pending: Vec<Pending>) -> Vec<Group> {
-    let digest = pending.len() > SOON;
-    let mut groups: Vec<Group> = Vec::new();
-    for one in pending {
-        let same =
-            |group: &&mut Group| group.waiting.front().is_some_and(|first| first.topic.key == one.topic.key);
-        match groups.iter_mut().find(same) {
-            Some(group) => group.waiting.push_back(one),
-            None => groups.push(Group { waiting: VecDeque::from([one]), digest }),
-        }
-    }
-    groups
-}
-
-fn wait_for_topic(group: Group, answers: &mut Answers, halt: &Halt) {
-    for (at, one) in group.waiting.into_iter().enumerate() {
-        answers.entry(one.job_id).or_insert_with(|| waiting(&halt.on, halt.after, at));
-    }
-}
-
-/// Jobs without an answer wait, in their order.
-fn wait_for_rest(jobs: &[Job<NotifyEvent>], answers: &mut Answers, on: &str, after: Duration) {
-    for (at, job) in jobs.iter().enumerate() {
-        answers.entry(job.claim.job_id).or_insert_with(|| waiting(on, after, at));
-    }
-}
-
-/// A microsecond apart, so that they come back in their order.
-fn waiting(on: &str, after: Duration, at: usize) -> Outcome {
-    let place = Duration::from_micros(u64::try_from(at).unwrap_or(0));
-    Outcome::Wait { on: on.to_owned(), after: after + place }
-}
-
-fn number(parts: usize) -> i16 {
-    i16::try_from(parts).unwrap_or(i16::MAX)
 }

@@ -13,14 +13,15 @@ use crate::jobs::notify::{DESTINATION, MAX_SLEEP};
 use crate::observability::metrics::telegram_message;
 use crate::store::breakers::{self, Fault};
 use crate::store::destinations;
-use crate::store::telegram::{self as ledger, Intent, MAX_SENDS};
+use crate::store::telegram::{self as ledger, Intent};
+use crate::store::telegram_orders;
 
 /// What only a person can mend is looked at again so often.
 const AFTER_CONFIGURATION: Duration = Duration::from_mins(5);
 /// Telegram could not be reached.
 const AFTER_NOT_SENT: Duration = Duration::from_secs(10);
 /// Nobody knows whether the last message arrived.
-const AFTER_UNKNOWN: Duration = Duration::from_secs(5);
+pub(super) const AFTER_UNKNOWN: Duration = Duration::from_secs(5);
 /// What was repaired did not hold.
 const AFTER_FUTILE_REPAIR: Duration = Duration::from_mins(1);
 /// On top of what a 429 asks for.
@@ -41,6 +42,8 @@ pub(super) struct Outgoing<'a> {
     pub sends: &'a [i16],
     pub part: i16,
     pub parts: i16,
+    /// How often it may be handed to Telegram.
+    pub max_sends: i16,
 }
 
 /// What came of a message that is not to be tried again.
@@ -72,6 +75,7 @@ impl Run<'_> {
                 part: message.part,
                 parts: message.parts,
                 thread_id: thread,
+                max_sends: message.max_sends,
             };
             let mut connection = self.handler.pool.acquire().await?;
             if !ledger::intend(&mut connection, &intent).await? {
@@ -151,7 +155,12 @@ impl Run<'_> {
         why: String,
     ) -> Result<Posted, Stopped> {
         tracing::warn!(chat.id = chat.target, why, "nobody knows whether a message was sent");
-        if message.sends.iter().all(|sends| sends + 1 >= MAX_SENDS) {
+        if self.handler.hold_uncertain {
+            let mut connection = self.handler.pool.acquire().await?;
+            telegram_orders::mark_held(&mut connection, chat.id, message.events).await?;
+            return Err(Stopped::Held);
+        }
+        if message.sends.iter().all(|sends| sends + 1 >= message.max_sends) {
             return Ok(Posted::Uncertain);
         }
         self.pause(&chat.target.to_string(), AFTER_UNKNOWN, &why).await?;
@@ -220,7 +229,14 @@ impl Run<'_> {
     pub(super) async fn stop(&self, chat: Chat, error: TelegramError) -> Result<Stopped, sqlx::Error> {
         let name = chat.target.to_string();
         let (why, after) = match &error {
-            TelegramError::RetryAfter(wait) => (format!("Telegram: {error}"), *wait + MARGIN),
+            TelegramError::RetryAfter(wait) => {
+                // We kept to the budget as we know it, so it is smaller than that for now.
+                let pace = self.handler.pace;
+                let mut connection = self.handler.pool.acquire().await?;
+                destinations::slow_down(&mut connection, DESTINATION, &name, pace.interval, pace.burst)
+                    .await?;
+                (format!("Telegram: {error}"), *wait + MARGIN)
+            }
             TelegramError::Migrated(to) => {
                 tracing::warn!(
                     chat.id = chat.target,
