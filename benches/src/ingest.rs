@@ -101,6 +101,10 @@ fn settings() -> ShopeeSettings {
         callback_url: Some(CALLBACK.into()),
         signatures: vec![ShopeeSignature::UrlBody],
         shops: Vec::new(),
+        auth_url: "http://127.0.0.1:1".parse().expect("a URL"),
+        redirect_url: None,
+        calls_per_second: 10,
+        shop_concurrency: 4,
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminContext};
+use crate::clients::shopee::ShopeeClient;
 use crate::clock::{self, SharedClock};
 use crate::config::{Config, Role, Roles};
 use crate::dashboard;
@@ -27,11 +28,13 @@ use crate::store;
 
 mod database;
 pub mod listener;
+mod shopee_gate;
 mod supervise;
 mod work;
 
 pub use database::{Database, migrate};
 use listener::Limits;
+use shopee_gate::ShopeeGate;
 use supervise::Supervised;
 
 /// How long requests in flight may take to end at a stop. Longer than any commit deadline.
@@ -280,6 +283,12 @@ impl std::fmt::Debug for App {
 }
 
 impl Parts {
+    /// A client whose calls keep to the budget that all processes share.
+    fn shopee_client(&self) -> anyhow::Result<ShopeeClient> {
+        let gate = ShopeeGate::new(self.pool.clone(), &self.config.shopee);
+        Ok(ShopeeClient::new(&self.config.shopee, self.clock.clone())?.with_gate(Arc::new(gate)))
+    }
+
     fn api_is_configured(&self) -> bool {
         let key = self.config.shopee.partner_key.as_ref();
         self.config.shopee.partner_id.is_some() && key.is_some_and(|key| !key.expose_secret().is_empty())

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Parts;
 use crate::clients::forward::ForwardClient;
 use crate::clients::sheets::SheetsClient;
-use crate::clients::shopee::ShopeeClient;
 use crate::clients::telegram::TelegramClient;
 use crate::jobs::enrich::EnrichHandler;
 use crate::jobs::forward::ForwardHandler;
@@ -37,6 +36,9 @@ const FORWARD_BATCH: usize = 32;
 /// Each takes half a minute at most, and they go out one by one while a breaker is tried.
 const FORWARD_TIMEOUT: Duration = Duration::from_mins(15);
 
+/// Refreshes of tokens that one process has under way.
+const REFRESHES_AT_ONCE: usize = 8;
+
 /// The workers of every queue that has something to do with these settings.
 pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
     let settings = &parts.config.queue;
@@ -44,7 +46,7 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
     if parts.api_is_configured() {
         let handler = EnrichHandler {
             pool: parts.pool.clone(),
-            client: ShopeeClient::new(&parts.config.shopee, parts.clock.clone())?,
+            client: parts.shopee_client()?,
             sealer: parts.sealer.clone(),
             plan: parts.plan.clone(),
             waker: parts.waker.clone(),
@@ -100,13 +102,13 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
         Arc::new(TellAlerts { pool: parts.pool.clone(), ops }),
     ];
     if parts.api_is_configured() {
-        let client = Arc::new(ShopeeClient::new(&parts.config.shopee, parts.clock.clone())?);
+        let client = Arc::new(parts.shopee_client()?);
         tasks.push(Arc::new(RefreshTokens {
             pool: parts.pool.clone(),
             client: client.clone(),
-            clock: parts.clock.clone(),
             sealer: parts.sealer.clone(),
             waker: parts.waker.clone(),
+            at_once: REFRESHES_AT_ONCE,
         }));
         tasks.push(Arc::new(LostPushes {
             pool: parts.pool.clone(),

@@ -54,6 +54,7 @@ pub(super) fn settings(sim: &Simulator, shops: &BTreeMap<i64, TokenPair>) -> Vec
         ("WEBHOOK_PARTNER_KEY", PUSH_KEY.to_owned()),
         ("CALLBACK_URL", CALLBACK_URL.to_owned()),
         ("SHOPEE_API_URL", sim.shopee_url().to_string()),
+        ("SHOPEE_CALLS_PER_SECOND", "100".to_owned()),
         ("TELEGRAM_API_URL", sim.telegram_url().to_string()),
         ("TELEGRAM_BOT_TOKEN", BOT_TOKEN.to_owned()),
         ("TELEGRAM_CHAT_ID", CHAT_ID.to_string()),

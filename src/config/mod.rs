@@ -107,6 +107,14 @@ pub enum ShopeeSignature {
 pub struct ShopeeSettings {
     /// `SHOPEE_API_URL`, alias `HOST_API`.
     pub api_url: Url,
+    /// `SHOPEE_AUTH_URL`, or the one that belongs to the API's host: where sellers authorize.
+    pub auth_url: Url,
+    /// `SHOPEE_REDIRECT_URL`: where Shopee sends a seller who has authorized.
+    pub redirect_url: Option<Url>,
+    /// `SHOPEE_CALLS_PER_SECOND`: of all processes together.
+    pub calls_per_second: u32,
+    /// `SHOPEE_SHOP_CONCURRENCY`: calls under way for one shop, of all processes together.
+    pub shop_concurrency: u32,
     /// `PARTNER_ID`.
     pub partner_id: Option<i64>,
     /// `PARTNER_KEY`: signs API calls.

@@ -133,6 +133,13 @@ settings! {
             .secret();
         SHOPEE_API_URL: "Host of the Shopee API."
             .default("https://partner.shopeemobile.com").alias(&["HOST_API"]);
+        SHOPEE_AUTH_URL: "Page at which sellers authorize the app, when it is not the one that belongs to `SHOPEE_API_URL`."
+            .example("https://open.shopee.com/auth");
+        SHOPEE_REDIRECT_URL: "Where Shopee sends a seller who has authorized; its domain is the app's Redirect URL Domain. Makes alerts and links complete."
+            .example("https://hooks.example.com/authorized");
+        SHOPEE_CALLS_PER_SECOND: "Calls per second of all processes together. Shopee publishes no limit; when it says that it is too much, the rate is halved and grows back within minutes."
+            .default("10");
+        SHOPEE_SHOP_CONCURRENCY: "Calls of all processes together that may be under way for one shop." .default("4");
     }
     Orders {
         ORDER_EVENT_CODES: "Push codes whose order is fetched in full, with its income; every other code is only announced. `none`: all are only announced."

@@ -13,6 +13,8 @@ use crate::config::{ShopImport, ShopeeSettings, ShopeeSignature, parse};
 
 /// Receiving from Shopee and calling its API.
 pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
+    let api_url = api_url(lookup);
+    let auth_url = lookup.http_url(&set::SHOPEE_AUTH_URL).unwrap_or_else(|| auth_url(&api_url));
     let settings = ShopeeSettings {
         partner_id: lookup.optional(&set::PARTNER_ID, |text| parse::number(text, 1, i64::MAX)),
         partner_key: lookup.optional(&set::PARTNER_KEY, key),
@@ -20,7 +22,11 @@ pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
         callback_url: lookup.optional(&set::CALLBACK_URL, parse::callback_url),
         signatures: lookup.value(&set::SHOPEE_SIGNATURE, parse::signatures),
         shops: shops(lookup),
-        api_url: api_url(lookup),
+        api_url,
+        auth_url,
+        redirect_url: lookup.http_url(&set::SHOPEE_REDIRECT_URL),
+        calls_per_second: lookup.value(&set::SHOPEE_CALLS_PER_SECOND, |text| parse::number(text, 1, 10_000)),
+        shop_concurrency: lookup.value(&set::SHOPEE_SHOP_CONCURRENCY, |text| parse::number(text, 1, 100)),
     };
     if roles.has(Role::Receiver) {
         lookup.require(
@@ -82,6 +88,22 @@ fn api_url(lookup: &mut Lookup<'_>) -> Url {
         url.set_path(&prefix);
     }
     url
+}
+
+/// Sellers authorize at another host than the API's, one for each environment. An API that is none of
+/// Shopee's (a simulator, a relay) is taken to have the page, too.
+fn auth_url(api_url: &Url) -> Url {
+    let page = match api_url.host_str().unwrap_or_default() {
+        "partner.shopeemobile.com" => "https://open.shopee.com/auth",
+        "openplatform.shopee.cn" => "https://open.shopee.cn/auth",
+        "openplatform.shopee.com.br" => "https://open.shopee.com.br/auth",
+        "openplatform.sandbox.test-stable.shopee.sg" | "partner.test-stable.shopeemobile.com" => {
+            "https://open.sandbox.test-stable.shopee.com/auth"
+        }
+        "openplatform.sandbox.test-stable.shopee.cn" => "https://open.sandbox.test-stable.shopee.cn/auth",
+        _ => return api_url.join("/auth").unwrap_or_else(|_| api_url.clone()),
+    };
+    Url::parse(page).expect("the pages of the table are URLs")
 }
 
 fn key(text: &str) -> Result<SecretString, Refusal> {

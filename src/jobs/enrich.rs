@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::outcome::{APP, Caller, after, after_database};
+use super::outcome::{Caller, after, after_database};
 use crate::clients::error::ClientError;
 use crate::clients::shopee::{Credentials, MAX_ORDERS, ShopeeClient};
 use crate::domain::job::EnrichOrder;
@@ -22,6 +22,7 @@ use crate::queue::intake::is_about_data;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
 use crate::store::breakers::{self, Admission};
+use crate::store::call_budget::APP;
 use crate::store::{destinations, events, orders, shops};
 
 /// Shopee's recommendation for the income of several orders.
@@ -102,7 +103,8 @@ impl EnrichHandler {
             Ok(found) => found,
             Err(outcome) => return Ok(all(jobs, &outcome)),
         };
-        let caller = Caller { platform: PLATFORM, shop_id, access_token: &sealed };
+        let remedy = self.client.authorization_remedy();
+        let caller = Caller { platform: PLATFORM, shop_id, access_token: &sealed, remedy };
         match self.fetch(&credentials, &caller, jobs).await {
             Ok((fetched, mut outcomes)) => {
                 breakers::succeed(&mut *self.pool.acquire().await?, platform, shop_id).await?;
@@ -141,9 +143,7 @@ impl EnrichHandler {
             .map_err(|error| after_database(&error))?;
         let Some((shop, sealed)) = shop.and_then(|shop| shop.access_token.clone().map(|token| (shop, token)))
         else {
-            return Err(wait(format!(
-                "shop {shop_id} is not authorized: set SHOP_ID, ACCESS_TOKEN and REFRESH_TOKEN"
-            )));
+            return Err(wait(format!("shop {shop_id} is not authorized: pushbox shopee authorize")));
         };
         if shop.state != "active" {
             return Err(wait(format!("shop {shop_id}: {}", shop.state_reason.unwrap_or(shop.state))));

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::clients::error::{ClientError, Concern, RateScope};
+use crate::clients::error::{ClientError, Concern};
 use crate::queue::Outcome;
-use crate::store::{destinations, shops};
+use crate::store::call_budget::APP;
+use crate::store::shop_tokens::require_authorization;
+use crate::store::{destinations, schedules, shops};
 
 /// After a burst limit without a hint from the platform.
 const AFTER_BURST: Duration = Duration::from_secs(5);
@@ -23,6 +25,8 @@ pub(crate) struct Caller<'a> {
     pub shop_id: &'a str,
     /// The sealed token that was used.
     pub access_token: &'a str,
+    /// What a person does when the shop has to be authorized again.
+    pub remedy: String,
 }
 
 /// Decides, and tells the other processes where the error concerns more than this job.
@@ -39,27 +43,26 @@ pub(crate) fn after_database(error: &sqlx::Error) -> Outcome {
 }
 
 async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result<Outcome, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    let mut connection = pool.begin().await?;
     let outcome = match error {
         ClientError::Unauthorized { .. } => {
             shops::expire_access(&mut connection, caller.platform, caller.shop_id, caller.access_token)
                 .await?;
+            schedules::ask_run(&mut connection, "refresh_tokens").await?;
             Outcome::Wait { on: format!("a new access token of shop {}", caller.shop_id), after: AFTER_TOKEN }
         }
-        ClientError::RateLimited { scope, retry_after } => {
-            let after = retry_after.unwrap_or(AFTER_BURST);
-            // The daily quota is the app's, not the shop's.
-            let name = if *scope == RateScope::Daily { APP } else { caller.shop_id };
-            destinations::pause(&mut connection, caller.platform, name, after, &error.to_string()).await?;
-            Outcome::Wait { on: error.to_string(), after }
+        // The gate has told the other processes.
+        ClientError::RateLimited { retry_after, .. } => {
+            Outcome::Wait { on: error.to_string(), after: retry_after.unwrap_or(AFTER_BURST) }
         }
         ClientError::Configuration { concern, .. } => {
             if *concern == Concern::Authorization
-                && shops::mark_reauthorize(
+                && require_authorization(
                     &mut connection,
                     caller.platform,
                     caller.shop_id,
                     &error.to_string(),
+                    &caller.remedy,
                 )
                 .await?
             {
@@ -81,8 +84,6 @@ async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result
             Outcome::Retry { error: error.to_string() }
         }
     };
+    connection.commit().await?;
     Ok(outcome)
 }
-
-/// The destination that stands for the app as a whole.
-pub(crate) const APP: &str = "app";

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::enqueue::{Columns, NewJob, merge_into_ready};
@@ -91,18 +91,58 @@ async fn accept_alone(connection: &mut PgConnection, intake: &mut Intake) -> Res
     match accept(connection, std::slice::from_ref(intake)).await {
         Ok(accepted) => return Ok(accepted[0]),
         Err(error) if !is_about_data(&error) => return Err(error),
-        Err(error) => {
-            if let Payload::Json(text) = &mut intake.event.payload {
-                let body = std::mem::take(text).into_bytes();
-                let parse_error = format!("Postgres refused it: {error}");
-                intake.event.payload = Payload::Raw { body, parse_error };
-            }
-        }
+        Err(error) => keep_as_bytes(intake, &error),
     }
     let accepted = accept(connection, std::slice::from_ref(intake)).await;
     accepted.map(|accepted| accepted[0]).inspect_err(|error| {
         tracing::error!(%error, key = intake.event.key, "a push could not be stored at all");
     })
+}
+
+/// Stores all of them in the caller's transaction, or fails; a row that Postgres will not have as it is, is kept
+/// as bytes. For whoever may forget the source of them once this is committed.
+///
+/// # Errors
+/// When the database refuses; then the transaction is of no more use.
+pub async fn accept_all(
+    transaction: &mut PgConnection,
+    mut intakes: Vec<Intake>,
+) -> Result<Vec<Accepted>, sqlx::Error> {
+    let mut attempt = transaction.begin().await?;
+    match accept(&mut attempt, &intakes).await {
+        Ok(accepted) => {
+            attempt.commit().await?;
+            return Ok(accepted);
+        }
+        Err(error) if !is_about_data(&error) => return Err(error),
+        Err(_) => attempt.rollback().await?,
+    }
+    let mut all = Vec::with_capacity(intakes.len());
+    for intake in &mut intakes {
+        let mut attempt = transaction.begin().await?;
+        match accept(&mut attempt, std::slice::from_ref(intake)).await {
+            Ok(accepted) => {
+                attempt.commit().await?;
+                all.extend(accepted);
+                continue;
+            }
+            Err(error) if !is_about_data(&error) => return Err(error),
+            Err(error) => {
+                attempt.rollback().await?;
+                keep_as_bytes(intake, &error);
+            }
+        }
+        all.extend(accept(transaction, std::slice::from_ref(intake)).await?);
+    }
+    Ok(all)
+}
+
+fn keep_as_bytes(intake: &mut Intake, error: &sqlx::Error) {
+    if let Payload::Json(text) = &mut intake.event.payload {
+        let body = std::mem::take(text).into_bytes();
+        let parse_error = format!("Postgres refused it: {error}");
+        intake.event.payload = Payload::Raw { body, parse_error };
+    }
 }
 
 /// Data exceptions, violated constraints, exceeded limits: the same row would meet them again.

@@ -47,6 +47,7 @@ pub mod settle;
 mod settler;
 mod shared;
 pub mod spec;
+pub mod waiting;
 pub mod wake;
 
 pub use bell::{Bell, Presence};

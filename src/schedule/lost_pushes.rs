@@ -1,5 +1,7 @@
-//! Drains Shopee's lost queue: a page is stored, committed, then confirmed, then the next is asked for. A
-//! crash in between only means that the page comes again, and every push of it is known then.
+//! Drains Shopee's lost queue: a page is stored in one transaction, what cannot be read as well, committed, then
+//! confirmed, then the next is asked for. A crash in between only means that the page comes again, and every push
+//! of it is known then. What is not committed is never confirmed, and neither is an empty page. One runner at a
+//! time: the tick's lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,19 +89,17 @@ impl Task for LostPushes {
 }
 
 impl LostPushes {
-    /// Stores all of a page, unreadable ones too, or fails; returns how many were new.
+    /// Stores all of a page, unreadable ones too, or nothing; returns how many were new.
     async fn store(&self, pushes: &[LostPush]) -> anyhow::Result<usize> {
-        let intakes = pushes.iter().filter_map(|push| self.intake(push)).collect();
-        let mut connection = self.pool.acquire().await?;
-        let mut new = 0;
-        for result in intake::accept_each(&mut connection, intakes).await {
-            new += usize::from(matches!(result?, Accepted::New(_)));
-        }
-        drop(connection);
+        let intakes: Vec<Intake> = pushes.iter().filter_map(|push| self.intake(push)).collect();
+        let mut transaction = self.pool.begin().await?;
+        let accepted = intake::accept_all(&mut transaction, intakes).await?;
+        transaction.commit().await?;
         self.waker.wake();
-        Ok(new)
+        Ok(accepted.iter().filter(|one| matches!(one, Accepted::New(_))).count())
     }
 
+    /// None: the verification probe, which nobody needs twice.
     fn intake(&self, lost: &LostPush) -> Option<Intake> {
         let body = lost.envelope.as_bytes();
         let ShopeeBody::Push(push) = read(body) else { return None };

@@ -9,6 +9,7 @@ use crate::clients::shopee::{Ask, ShopeeClient, lenient, response};
 
 const GET_LOST: &str = "/api/v2/push/get_lost_push_message";
 const CONFIRM_LOST: &str = "/api/v2/push/confirm_consumed_lost_push_message";
+const SET_CONFIG: &str = "/api/v2/push/set_app_push_config";
 const GET_CONFIG: &str = "/api/v2/push/get_app_push_config";
 
 /// The oldest pushes of the last three days that Shopee could not deliver and nobody has confirmed; up to 100.
@@ -55,6 +56,11 @@ pub struct PushConfig {
 }
 
 impl PushConfig {
+    /// Whether Shopee has warned that too many pushes fail.
+    pub fn is_warned(&self) -> bool {
+        self.live_push_status.eq_ignore_ascii_case("warning")
+    }
+
     /// Whether Shopee has stopped delivering.
     pub fn is_suspended(&self) -> bool {
         self.live_push_status.eq_ignore_ascii_case("suspended")
@@ -97,6 +103,33 @@ impl ShopeeClient {
     pub async fn push_config(&self) -> Result<PushConfig, ClientError> {
         response(&self.call(GET_CONFIG, None, Ask::Get(&[])).await?)
     }
+}
+
+impl ShopeeClient {
+    /// Changes the app's push settings; what is left out stays. A new callback URL is probed by Shopee before it
+    /// is saved. Only codes up to 13 are known to be switchable here; the others are in the console.
+    pub async fn set_push_config(&self, change: &PushChange) -> Result<(), ClientError> {
+        let body = serde_json::to_value(change)
+            .map_err(|error| ClientError::malformed(error.to_string(), b"a change of the push settings"))?;
+        self.call(SET_CONFIG, None, Ask::Post(body)).await.map(|_| ())
+    }
+}
+
+/// What is to be different about the app's push settings; what is none or empty stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PushChange {
+    /// Where pushes go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Codes to deliver.
+    #[serde(rename = "set_push_config_on", skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<i64>,
+    /// Codes not to deliver.
+    #[serde(rename = "set_push_config_off", skip_serializing_if = "Vec::is_empty")]
+    pub off: Vec<i64>,
+    /// Shops whose pushes are not delivered, all of them; at most 500.
+    #[serde(rename = "blocked_shop_id_list", skip_serializing_if = "Option::is_none")]
+    pub blocked_shop_ids: Option<Vec<i64>>,
 }
 
 /// `data` is the original push as JSON text; should it come as an object, its text is as good.

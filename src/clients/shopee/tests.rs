@@ -12,6 +12,10 @@ use crate::clock::ManualClock;
 fn client(url: &Url) -> ShopeeClient {
     let settings = ShopeeSettings {
         api_url: url.clone(),
+        auth_url: Url::parse("https://open.shopee.com/auth").unwrap(),
+        redirect_url: None,
+        calls_per_second: 10,
+        shop_concurrency: 4,
         partner_id: Some(2_000_001),
         partner_key: Some("partner-key".into()),
         push_keys: Vec::new(),

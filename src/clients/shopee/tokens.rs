@@ -113,12 +113,40 @@ impl ShopeeClient {
         Ok(Authorized { tokens: self.pair(wire), shop_ids })
     }
 
-    /// The link at which a seller authorizes the app; it is signed now and ends after five minutes. Shopee
-    /// sends the seller on to `redirect` with `code` and `shop_id` or `main_account_id`.
-    pub fn authorization_link(&self, redirect: &Url) -> Url {
+    /// The link at which a seller authorizes the app, as Shopee documents it since 2026; it does not end.
+    /// Shopee sends the seller on to `redirect` with `code` and `shop_id` or `main_account_id`, and with `state`.
+    pub fn authorization_link(&self, redirect: &Url, state: Option<&str>) -> Url {
+        let mut url = self.auth_url.clone();
+        url.query_pairs_mut()
+            .append_pair("partner_id", &self.partner_id.to_string())
+            .append_pair("auth_type", "seller")
+            .append_pair("redirect_uri", redirect.as_str())
+            .append_pair("response_type", "code")
+            .extend_pairs(state.map(|state| ("state", state)));
+        url
+    }
+
+    /// The older form of the link; it is signed now and ends after five minutes.
+    pub fn signed_authorization_link(&self, redirect: &Url) -> Url {
         let mut url = self.signed_url(AUTHORIZE, None);
         url.query_pairs_mut().append_pair("redirect", redirect.as_str());
         url
+    }
+
+    /// What a person does about a shop that has to be authorized again, with the link where it is known.
+    pub fn authorization_remedy(&self) -> String {
+        match &self.redirect_url {
+            Some(redirect) => format!(
+                "As the seller open {} and authorize, then exchange the code that Shopee sends you on with: \
+                 pushbox shopee authorize --code CODE --shop-id SHOP",
+                self.authorization_link(redirect, None)
+            ),
+            None => {
+                "As the seller open the link that `pushbox shopee authorize` prints, then exchange the code \
+                     with: pushbox shopee authorize --code CODE --shop-id SHOP"
+                    .to_owned()
+            }
+        }
     }
 
     fn pair(&self, wire: WireTokens) -> TokenPair {

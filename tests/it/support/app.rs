@@ -50,7 +50,7 @@ impl TestApp {
 
     /// With a `pushbox.toml` as well. `{forward}` stands for the address of the seller's own service.
     pub(crate) async fn start_with_toml(overrides: Overrides<'_>, toml: &str) -> Self {
-        let simulator = simulated_world().await;
+        let simulator = simulated_world(SimulatorOptions::default()).await;
         let database = database().await;
         let service = simulator.forward_url().to_string();
         let mut settings = settings(&simulator, &database.url);
@@ -69,6 +69,11 @@ impl TestApp {
         let Self { simulator, app, pool, http, database, settings, toml } = self;
         app.stop().await;
         Self { app: start_app(&settings, &toml).await, simulator, pool, http, database, settings, toml }
+    }
+
+    /// A second process over the same database and the same world.
+    pub(crate) async fn replica(&self) -> App {
+        start_app(&self.settings, &self.toml).await
     }
 
     fn public(&self) -> SocketAddr {
@@ -186,15 +191,24 @@ impl TestApp {
 }
 
 async fn start_app(settings: &BTreeMap<String, String>, toml: &str) -> App {
-    let toml = Some(("pushbox.toml".into(), toml.to_owned()));
-    let inputs = Inputs { environment: settings.clone(), toml };
-    let loaded = Config::load(&inputs, &Roles::all()).unwrap_or_else(|faults| panic!("{faults}"));
-    App::start(loaded.config, &Roles::all(), true).await.expect("start pushbox")
+    App::start(load(settings, toml), &Roles::all(), true).await.expect("start pushbox")
 }
 
-async fn simulated_world() -> Simulator {
+fn load(settings: &BTreeMap<String, String>, toml: &str) -> Config {
+    let toml = Some(("pushbox.toml".into(), toml.to_owned()));
+    let inputs = Inputs { environment: settings.clone(), toml };
+    Config::load(&inputs, &Roles::all()).unwrap_or_else(|faults| panic!("{faults}")).config
+}
+
+/// The configuration of a process in this world.
+pub(crate) fn config(simulator: &Simulator, database_url: &str) -> Config {
+    load(&settings(simulator, database_url), "")
+}
+
+/// An app, a shop, a bot with a forum, a spreadsheet.
+pub(crate) async fn simulated_world(options: SimulatorOptions) -> Simulator {
     // Quotas and budgets run a hundred times faster than the real ones, and so do the settings below.
-    let options = SimulatorOptions { quota_scale: 100.0, ..SimulatorOptions::default() };
+    let options = SimulatorOptions { quota_scale: 100.0, ..options };
     let simulator = Simulator::start(options).await.expect("start the simulator");
     simulator.add_app(PARTNER, "api-key-of-the-tests", PUSH_KEY, CALLBACK);
     simulator.add_shop(PARTNER, SHOP, "SG");
@@ -218,6 +232,7 @@ fn settings(simulator: &Simulator, database_url: &str) -> BTreeMap<String, Strin
         ("ACCESS_TOKEN", tokens.access_token.clone()),
         ("REFRESH_TOKEN", tokens.refresh_token.clone()),
         ("SHOPEE_API_URL", simulator.shopee_url().to_string()),
+        ("SHOPEE_CALLS_PER_SECOND", "1000".to_owned()),
         ("TELEGRAM_BOT_TOKEN", BOT_TOKEN.to_owned()),
         ("TELEGRAM_CHAT_ID", CHAT.to_string()),
         ("TELEGRAM_API_URL", simulator.telegram_url().to_string()),

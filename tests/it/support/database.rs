@@ -25,6 +25,17 @@ pub(crate) struct TestDatabase {
     pub(crate) pool: PgPool,
 }
 
+impl TestDatabase {
+    /// A pool of one connection, for a process that is going to die.
+    pub(crate) async fn lone_pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(1)
+            .connect(&self.url)
+            .await
+            .expect("connect to the test database")
+    }
+}
+
 /// An empty database.
 pub(crate) async fn empty_database() -> TestDatabase {
     create("template0").await
