@@ -64,7 +64,7 @@ impl Source {
             claims_per_batch_key: spec.claims_per_batch_key,
             claimed,
             buffer,
-            rotation: Rotation::default(),
+            rotation: Rotation::new(rand::random()),
             exhausted: 0,
             wants_look: true,
             claims_since_look: 0,

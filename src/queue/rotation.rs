@@ -36,9 +36,17 @@ pub(crate) struct Rotation {
     /// The batch key whose turn was last.
     after: Option<String>,
     round: u32,
+    /// Where the first turn begins, as a share of the batch keys.
+    start: f64,
 }
 
 impl Rotation {
+    /// Turns that begin anywhere: `start` is a number between 0 and 1. Two processes that began at the same lane would
+    /// go through the lanes side by side, each past what the other has locked.
+    pub(crate) fn new(start: f64) -> Self {
+        Self { start, ..Self::default() }
+    }
+
     /// Takes over the lanes that a look found, each from its first job.
     pub(crate) fn found(&mut self, heads: &[Head], now: Instant) {
         self.lanes.retain(|_, known| now.duration_since(known.seen) < REMEMBERED);
@@ -56,10 +64,9 @@ impl Rotation {
                 _ => keys.push(vec![(lane, known)]),
             }
         }
-        let first = self
-            .after
-            .as_deref()
-            .map_or(0, |after| keys.partition_point(|key| key[0].0.batch_key.as_str() <= after));
+        let first = self.after.as_deref().map_or(part(self.start, keys.len()), |after| {
+            keys.partition_point(|key| key[0].0.batch_key.as_str() <= after)
+        });
         keys.rotate_left(first);
         let backwards = self.round % BACKWARDS_EVERY == BACKWARDS_EVERY - 1;
         keys.into_iter()
@@ -116,6 +123,17 @@ impl Rotation {
     }
 }
 
+/// The element at this share of `length`.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "few keys"
+)]
+fn part(share: f64, length: usize) -> usize {
+    ((share * length as f64) as usize).min(length.saturating_sub(1))
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
@@ -168,6 +186,17 @@ mod tests {
         let place =
             rotation.next().into_iter().find(|(lane, _)| lane.batch_key == "a").expect("still known").1;
         assert_eq!(place, Place { run_at: at(5), id: 5 }, "and where the last one ended");
+    }
+
+    #[test]
+    fn the_first_turn_begins_anywhere() {
+        for (start, first) in [(0.0, "a"), (0.5, "b"), (0.99, "c"), (1.0, "c")] {
+            let mut rotation = Rotation::new(start);
+            rotation.found(&[head("a", 0), head("b", 0), head("c", 0)], Instant::now());
+            assert_eq!(keys(&rotation)[0].0, first);
+            assert_eq!(keys(&rotation).len(), 3);
+        }
+        assert_eq!(Rotation::new(0.7).next(), []);
     }
 
     #[test]
