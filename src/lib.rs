@@ -14,6 +14,8 @@
 //!    forward ─ signed, with the order ──► a service of the seller's
 //! ```
 //!
+//! Who may push is declared, not programmed ([`domain::sources`]): Shopee and seven other platforms are built in.
+//!
 //! Beside it [`schedule`] brings in the pushes that Shopee could not deliver, refreshes tokens, and makes and
 //! drops partitions; [`admin`] and [`dashboard`] show all of it on a listener of their own.
 //!

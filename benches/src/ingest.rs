@@ -1,6 +1,7 @@
 //! The ingest bench: signed pushes over HTTP keep-alive connections, answered after the commit, against the
 //! same handler with one row per commit and against the same handler without any store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -22,8 +23,9 @@ use pushbox::domain::job::Queue;
 use pushbox::domain::push::{Arrival, sha256};
 use pushbox::domain::route::Routes;
 use pushbox::domain::shopee::{ShopeeBody, read, signature};
+use pushbox::domain::sources::{Pushed, Source};
 use pushbox::queue::{Plan, Waker, intake as store};
-use pushbox::receiver::{Committer, Receiver, ShopeeVerifier};
+use pushbox::receiver::{Committer, Receiver};
 use sqlx::PgPool;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -113,7 +115,7 @@ fn plan() -> Plan {
 }
 
 struct Baseline {
-    verifier: ShopeeVerifier,
+    source: Source,
     plan: Plan,
     pool: Option<PgPool>,
 }
@@ -122,7 +124,9 @@ struct Baseline {
 async fn baseline(State(state): State<Arc<Baseline>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let ShopeeBody::Push(push) = read(&body) else { return StatusCode::OK };
     let signature = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !state.verifier.accepts(signature, &body) {
+    let signed = BTreeMap::from([("authorization".to_owned(), signature.to_owned())]);
+    let pushed = Pushed { headers: &signed, account: None, body: &body, at: clock::system().now() };
+    if state.source.verify(&pushed).is_err() {
         return StatusCode::UNAUTHORIZED;
     }
     let intake = state.plan.intake(*push, Arrival {
@@ -144,13 +148,13 @@ async fn baseline(State(state): State<Arc<Baseline>>, headers: HeaderMap, body: 
 async fn serve(variant: Variant, pool: PgPool) -> anyhow::Result<std::net::SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let verifier = ShopeeVerifier::new(&settings());
+    let source = settings().source();
     let router = match variant {
         Variant::Pushbox => {
             let (committer, writers) = Committer::start(&pool, &Waker::default(), Duration::from_secs(2));
             tokio::spawn(writers.join_all());
             pushbox::receiver::router(Arc::new(Receiver {
-                shopee: verifier,
+                sources: vec![source],
                 committer,
                 plan: plan(),
                 pool,
@@ -160,7 +164,7 @@ async fn serve(variant: Variant, pool: PgPool) -> anyhow::Result<std::net::Socke
         }
         Variant::OneRowPerCommit | Variant::NoStore => {
             let pool = (variant == Variant::OneRowPerCommit).then_some(pool);
-            let state = Arc::new(Baseline { verifier, plan: plan(), pool });
+            let state = Arc::new(Baseline { source, plan: plan(), pool });
             Router::new().route("/webhook/shopee", post(baseline)).with_state(state)
         }
     };

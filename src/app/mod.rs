@@ -23,7 +23,7 @@ use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
 use crate::queue::{Bell, Plan, Presence, Waker};
-use crate::receiver::{self, Committer, Receiver, ShopeeVerifier};
+use crate::receiver::{self, Committer, Receiver};
 use crate::store;
 
 mod database;
@@ -154,7 +154,7 @@ impl App {
         let (committer, mut writers) =
             Committer::start(&parts.pool, &parts.waker, parts.config.receiver.commit_deadline);
         let receiver = Arc::new(Receiver {
-            shopee: ShopeeVerifier::new(&parts.config.shopee),
+            sources: parts.config.sources.clone(),
             committer,
             plan: parts.plan.clone(),
             pool: parts.pool.clone(),

@@ -7,7 +7,7 @@ use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
 use crate::config::{
     Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, forward, parse, server, shopee,
-    sinks,
+    sinks, sources,
 };
 use crate::domain::route::Routes;
 
@@ -27,6 +27,8 @@ impl Config {
     pub fn load(inputs: &Inputs, roles: &Roles) -> Result<Loaded, Faults> {
         let mut lookup = Lookup::new(inputs);
         let shopee = shopee::shopee(&mut lookup, roles);
+        let shopee_source = shopee::source(&lookup, &shopee);
+        let sources = sources::sources(&mut lookup, roles, shopee_source);
         let order_event_codes = lookup.value(&set::ORDER_EVENT_CODES, parse::codes);
         let sheet_ignore_statuses = lookup.value(&set::SHEET_IGNORE_STATUSES, parse::statuses);
         let display_timezone = lookup.value(&set::DISPLAY_TIMEZONE, parse::timezone);
@@ -39,6 +41,7 @@ impl Config {
             admin: server::admin(&mut lookup),
             encryption_key: lookup.optional(&set::ENCRYPTION_KEY, server::encryption_key),
             shopee,
+            sources,
             telegram,
             sheets,
             forward,

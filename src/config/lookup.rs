@@ -41,6 +41,18 @@ impl<'a> Lookup<'a> {
         Self { environment: &inputs.environment, file, given: BTreeSet::new(), faults, notes }
     }
 
+    /// Without any input: for what is built in.
+    pub(super) fn new_for_presets() -> Lookup<'static> {
+        static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+        Lookup {
+            environment: &NOTHING,
+            file: TomlFile::default(),
+            given: BTreeSet::new(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// The value of a setting that has a default. After a fault the default stands in, so that the
     /// other settings can be checked, too.
     pub(super) fn value<T>(
@@ -175,6 +187,37 @@ impl<'a> Lookup<'a> {
             }
             _ => self.tidied(label, value),
         }
+    }
+
+    /// The value of a variable that the file names.
+    pub(super) fn variable(&mut self, label: &str, name: &str) -> Option<String> {
+        let value = self.environment.get(name).filter(|value| !value.trim().is_empty()).cloned();
+        if value.is_none() {
+            self.fault(label, format!("the variable {name} is not set"), "Set it, or correct its name.");
+        }
+        self.tidied(format!("{label} {name}"), &value?).map(|found| found.text)
+    }
+
+    /// The secret in a file that the file names.
+    pub(super) fn secret_in_file(&mut self, label: &str, path: &str) -> Option<String> {
+        let path = self.file.directory.join(path);
+        self.in_file(label.to_owned(), &path).map(|found| found.text)
+    }
+
+    /// Says that a table has a key that nobody knows, and which was meant.
+    pub(super) fn unknown(&mut self, label: &str, key: &str, known: &[&str]) {
+        let separator = if label.ends_with('.') { "" } else { " " };
+        let lower = key.to_ascii_lowercase();
+        let meant = known
+            .iter()
+            .copied()
+            .find(|one| *one == lower)
+            .or_else(|| parse::nearest(&lower, known.iter().copied()));
+        let remedy = meant.map_or_else(
+            || format!("Remove it; known are {}.", known.join(", ")),
+            |name| format!("Did you mean `{name}`?"),
+        );
+        self.fault(format!("{}{separator}{key}", label.trim_end()), "unknown", remedy);
     }
 
     /// The base address of an API. Plain http carries the keys in the open, so it is worth a note.

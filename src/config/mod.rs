@@ -20,6 +20,7 @@ mod server;
 pub mod settings;
 mod shopee;
 mod sinks;
+mod sources;
 mod toml_file;
 
 use std::net::SocketAddr;
@@ -31,12 +32,14 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::route::Routes;
+use crate::domain::sources::Source;
 
 pub use self::document::{env_example, settings_table};
 pub use self::fault::{Fault, Faults};
 pub use self::inputs::Inputs;
 pub use self::load::Loaded;
 pub use self::roles::{Role, Roles};
+pub use self::sources::PRESET_NAMES;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -51,6 +54,8 @@ pub struct Config {
     pub encryption_key: Option<SecretString>,
     /// Shopee: receiving and API.
     pub shopee: ShopeeSettings,
+    /// Who may push: Shopee of its own settings, then `[[sources]]`.
+    pub sources: Vec<Source>,
     /// Telegram; none: no notifications.
     pub telegram: Option<TelegramSettings>,
     /// Google Sheets; none: no sheet.

@@ -9,7 +9,8 @@ use crate::config::fault::Refusal;
 use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
-use crate::config::{ShopImport, ShopeeSettings, ShopeeSignature, parse};
+use crate::config::{ShopImport, ShopeeSettings, ShopeeSignature, parse, sources};
+use crate::domain::sources::{BasePart, Form, Source};
 
 /// Receiving from Shopee and calling its API.
 pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
@@ -28,7 +29,9 @@ pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
         calls_per_second: lookup.value(&set::SHOPEE_CALLS_PER_SECOND, |text| parse::number(text, 1, 10_000)),
         shop_concurrency: lookup.value(&set::SHOPEE_SHOP_CONCURRENCY, |text| parse::number(text, 1, 100)),
     };
-    if roles.has(Role::Receiver) {
+    // Who declares other sources need not have Shopee.
+    let any = lookup.file.sources.is_empty() || is_set(lookup);
+    if roles.has(Role::Receiver) && any {
         lookup.require(
             &set::WEBHOOK_PARTNER_KEY,
             "the receiver checks signatures with it",
@@ -43,7 +46,8 @@ pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
         }
     }
     let api = [&set::PARTNER_ID, &set::PARTNER_KEY];
-    if roles.has(Role::Worker) || roles.has(Role::Scheduler) || api.iter().any(|one| lookup.is_given(one)) {
+    let works = roles.has(Role::Worker) || roles.has(Role::Scheduler);
+    if (works && any) || api.iter().any(|one| lookup.is_given(one)) {
         for setting in api {
             lookup.require(
                 setting,
@@ -54,6 +58,37 @@ pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
     }
     shopee_notes(lookup, &settings, roles);
     settings
+}
+
+/// Whether anything says that there is Shopee.
+fn is_set(lookup: &Lookup<'_>) -> bool {
+    let settings =
+        [&set::WEBHOOK_PARTNER_KEY, &set::CALLBACK_URL, &set::PARTNER_ID, &set::PARTNER_KEY, &set::SHOP_ID];
+    settings.iter().any(|one| lookup.is_given(one))
+}
+
+/// Shopee as a source, where it is set.
+pub(super) fn source(lookup: &Lookup<'_>, settings: &ShopeeSettings) -> Option<Source> {
+    (lookup.file.sources.is_empty() || is_set(lookup)).then(|| settings.source())
+}
+
+impl ShopeeSettings {
+    /// The source that these settings describe.
+    pub fn source(&self) -> Source {
+        let form = |signature: &ShopeeSignature| match signature {
+            ShopeeSignature::UrlBody => Form {
+                strip_prefix: String::new(),
+                base: vec![BasePart::Url, BasePart::Text("|".into()), BasePart::Body],
+            },
+            ShopeeSignature::Body => Form { strip_prefix: "SHA256 ".into(), base: vec![BasePart::Body] },
+        };
+        sources::shopee_source(
+            &self.push_keys,
+            self.partner_key.as_ref(),
+            self.callback_url.as_deref(),
+            self.signatures.iter().map(form).collect(),
+        )
+    }
 }
 
 fn shopee_notes(lookup: &mut Lookup<'_>, settings: &ShopeeSettings, roles: &Roles) {

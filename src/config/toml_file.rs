@@ -30,6 +30,8 @@ pub(super) struct TomlFile {
     pub(super) spreadsheets: Vec<Entry>,
     /// `[[forwards]]`.
     pub(super) forwards: Vec<Entry>,
+    /// `[[sources]]`, each with its name for faults: they have tables within.
+    pub(super) sources: Vec<(String, toml::Table)>,
 }
 
 const SHOP_KEYS: &[&str] = &[
@@ -74,6 +76,9 @@ impl TomlFile {
                 return Self { directory, ..Self::default() };
             }
         };
+        let sources = table.remove("sources");
+        let sources =
+            sources.map_or_else(Vec::new, |value| tables(&format!("{label} [[sources]]"), value, faults));
         let mut list = |key: &str, keys: &[&str]| match table.remove(key) {
             None => Vec::new(),
             Some(value) => entries(&format!("{label} [[{key}]]"), value, keys, faults),
@@ -82,10 +87,10 @@ impl TomlFile {
             (list("shops", SHOP_KEYS), list("chats", CHAT_KEYS), list("spreadsheets", SPREADSHEET_KEYS));
         let forwards = list("forwards", FORWARD_KEYS);
         let keys = setting_keys();
-        let lists = ["shops", "chats", "spreadsheets", "forwards"];
+        let lists = ["shops", "chats", "spreadsheets", "forwards", "sources"];
         let keys: Vec<_> = keys.iter().map(String::as_str).chain(lists).collect();
         let settings = entry(label, table, &keys, faults);
-        Self { directory, settings, shops, chats, spreadsheets, forwards }
+        Self { directory, settings, shops, chats, spreadsheets, forwards, sources }
     }
 }
 
@@ -100,6 +105,11 @@ fn setting_keys() -> Vec<String> {
 }
 
 fn entries(label: &str, value: toml::Value, keys: &[&str], faults: &mut Vec<Fault>) -> Vec<Entry> {
+    tables(label, value, faults).into_iter().map(|(label, table)| entry(label, table, keys, faults)).collect()
+}
+
+/// The tables of a list, each with its number.
+fn tables(label: &str, value: toml::Value, faults: &mut Vec<Fault>) -> Vec<(String, toml::Table)> {
     let tables: Option<Vec<_>> = match value {
         toml::Value::Array(values) => {
             values.into_iter().map(|value| value.try_into::<toml::Table>().ok()).collect()
@@ -114,11 +124,7 @@ fn entries(label: &str, value: toml::Value, keys: &[&str], faults: &mut Vec<Faul
         });
         return Vec::new();
     };
-    tables
-        .into_iter()
-        .enumerate()
-        .map(|(index, table)| entry(format!("{label} {}", index + 1), table, keys, faults))
-        .collect()
+    tables.into_iter().enumerate().map(|(index, table)| (format!("{label} {}", index + 1), table)).collect()
 }
 
 fn entry(label: String, table: toml::Table, keys: &[&str], faults: &mut Vec<Fault>) -> Entry {

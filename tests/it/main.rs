@@ -25,5 +25,6 @@ mod replay;
 mod schedules;
 mod sheet;
 mod shopee_tokens;
+mod sources;
 mod support;
 mod tidy;
