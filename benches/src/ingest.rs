@@ -25,7 +25,7 @@ use pushbox::domain::route::Routes;
 use pushbox::domain::shopee::{ShopeeBody, read, signature};
 use pushbox::domain::sources::{Pushed, Source};
 use pushbox::queue::{Plan, Waker, intake as store};
-use pushbox::receiver::{Committer, Receiver};
+use pushbox::receiver::{Committer, Receiver, Throttle};
 use sqlx::PgPool;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -160,6 +160,8 @@ async fn serve(variant: Variant, pool: PgPool) -> anyhow::Result<std::net::Socke
                 pool,
                 clock: clock::system(),
                 body_limit: 1 << 20,
+                throttle: Throttle::new(60, clock::system().now()),
+                trusted_proxies: Vec::new(),
             }))
         }
         Variant::OneRowPerCommit | Variant::NoStore => {

@@ -23,7 +23,7 @@ use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
 use crate::queue::{Bell, Plan, Presence, Waker};
-use crate::receiver::{self, Committer, Receiver};
+use crate::receiver::{self, Committer, Receiver, Throttle};
 use crate::store;
 
 mod database;
@@ -160,6 +160,8 @@ impl App {
             pool: parts.pool.clone(),
             clock: parts.clock.clone(),
             body_limit: parts.config.receiver.body_limit,
+            throttle: Throttle::new(parts.config.receiver.failed_signatures_per_minute, parts.clock.now()),
+            trusted_proxies: parts.config.receiver.trusted_proxies.clone(),
         });
         let stop = self.receiving.stop_token();
         let limits = limits(&parts.config);

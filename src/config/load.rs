@@ -86,6 +86,9 @@ fn receiver(lookup: &mut Lookup<'_>) -> ReceiverSettings {
             )),
             deadline => Ok(deadline),
         }),
+        failed_signatures_per_minute: lookup
+            .value(&set::FAILED_SIGNATURES_PER_MINUTE, |text| parse::number(text, 1, 1_000_000)),
+        trusted_proxies: lookup.value(&set::TRUSTED_PROXIES, parse::networks),
         max_connections: lookup.value(&set::MAX_CONNECTIONS, |text| parse::number(text, 1, 100_000)),
         request_timeout: lookup.value(&set::REQUEST_TIMEOUT, parse::short_duration),
     }
@@ -292,6 +295,8 @@ mod tests {
             ("ADMIN_LISTEN", "x"),
             ("ENCRYPTION_KEY", "c2hvcnQ="),
             ("BODY_LIMIT", "1"),
+            ("FAILED_SIGNATURES_PER_MINUTE", "0"),
+            ("TRUSTED_PROXIES", "10.0.0.0/40"),
             ("COMMIT_DEADLINE", "3s"),
             ("MAX_ATTEMPTS", "0"),
             ("WORKER_CONCURRENCY", "-1"),

@@ -229,6 +229,10 @@ pub struct ReceiverSettings {
     pub body_limit: usize,
     /// `COMMIT_DEADLINE`: after this without a commit the answer is 503.
     pub commit_deadline: Duration,
+    /// `FAILED_SIGNATURES_PER_MINUTE`: of one address; more get 429.
+    pub failed_signatures_per_minute: u32,
+    /// `TRUSTED_PROXIES`: peers whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
     /// `MAX_CONNECTIONS`: of one listener at once.
     pub max_connections: usize,
     /// `REQUEST_TIMEOUT`: for the headers, and then for the body of a request.

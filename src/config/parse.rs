@@ -159,6 +159,20 @@ pub(super) fn signatures(text: &str) -> Result<Vec<ShopeeSignature>, Refusal> {
     Ok(ways)
 }
 
+/// Addresses and networks.
+pub(super) fn networks(text: &str) -> Result<Vec<ipnet::IpNet>, Refusal> {
+    let network = |item: &str| {
+        let address = item.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+        item.parse::<ipnet::IpNet>().or(address).map_err(|_| {
+            Refusal::new(
+                format!("`{item}` is neither an address nor a network"),
+                "List addresses and networks such as 10.0.0.0/8,fd00::/8; or write none.",
+            )
+        })
+    };
+    items(text).into_iter().map(network).collect()
+}
+
 /// An address to listen on.
 pub(super) fn socket(text: &str) -> Result<SocketAddr, Refusal> {
     // `localhost` is what people write; resolving names at load time is not this module's business.

@@ -198,6 +198,10 @@ settings! {
         MAX_CONNECTIONS: "Connections that a listener keeps at once; more wait." .default("2000");
         REQUEST_TIMEOUT: "How long the headers of a request may take to arrive, and then its body; an idle connection is closed after as long."
             .default("10s");
+        FAILED_SIGNATURES_PER_MINUTE: "Pushes of one address whose signature may be wrong in a minute; more get 429. Valid pushes are never throttled."
+            .default("60");
+        TRUSTED_PROXIES: "Addresses and networks of your own proxies, whose `X-Forwarded-For` tells the address that counts. `none`: the peer's address counts."
+            .default("none");
         COMMIT_DEADLINE: "After this without a commit a push is answered 503 and Shopee sends it again. Shopee waits three seconds."
             .default("2s");
     }

@@ -1,20 +1,23 @@
 //! Routes and answers.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CONTENT_ENCODING, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use ipnet::IpNet;
 use serde_json::json;
 use sqlx::PgPool;
 
 use super::committer::Committer;
+use super::throttle::{Throttle, Verdict, client_address};
 use crate::clock::SharedClock;
 use crate::domain::event::Via;
 use crate::domain::push::{Arrival, ParsedPush, sha256};
@@ -41,6 +44,10 @@ pub struct Receiver {
     pub clock: SharedClock,
     /// Longest body, in bytes.
     pub body_limit: usize,
+    /// Holds down who sends proofs that do not match.
+    pub throttle: Throttle,
+    /// Peers that may say for whom they speak.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The public routes: webhooks and health, nothing else.
@@ -91,11 +98,14 @@ async fn answer(receiver: &Receiver, source: &str, account: Option<&str>, reques
         return (StatusCode::METHOD_NOT_ALLOWED, [("allow", "POST")], "a push is a POST\n").into_response();
     }
     let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let address = client_address(peer, &parts.headers, &receiver.trusted_proxies);
     let outcome = match body_within(body, source.body_limit.unwrap_or(receiver.body_limit)).await {
         Ok(body) => {
             let headers = RequestHeaders(&parts.headers);
             let push = Pushed { headers: &headers, account, body: &body, at: receiver.clock.now() };
-            receive(receiver, source, &parts.headers, push).await
+            receive(receiver, source, &parts.headers, push, address).await
         }
         Err(refusal) => refusal,
     };
@@ -141,7 +151,7 @@ impl Outcome {
 
 impl IntoResponse for Outcome {
     fn into_response(self) -> Response {
-        let again = self.counted == PushOutcome::Unavailable;
+        let again = matches!(self.counted, PushOutcome::Unavailable | PushOutcome::Throttled);
         // Platforms count a push as received only when the answer has no body; then it has no type either.
         let mut response = if self.text.is_empty() {
             self.status.into_response()
@@ -174,7 +184,13 @@ async fn body_within(body: Body, limit: usize) -> Result<Bytes, Outcome> {
 }
 
 /// From a whole request to its answer.
-async fn receive(receiver: &Receiver, source: &Source, headers: &HeaderMap, push: Pushed<'_>) -> Outcome {
+async fn receive(
+    receiver: &Receiver,
+    source: &Source,
+    headers: &HeaderMap,
+    push: Pushed<'_>,
+    address: IpAddr,
+) -> Outcome {
     if headers.contains_key(CONTENT_ENCODING) {
         return Outcome::bad_request(
             "a content encoding is not supported: what is signed is the body as sent\n",
@@ -191,32 +207,42 @@ async fn receive(receiver: &Receiver, source: &Source, headers: &HeaderMap, push
         return Outcome::stored(source, PushOutcome::Probe);
     }
     if let Err(refusal) = source.verify(&push) {
-        return refuse(source, refusal, &push);
+        return refuse(receiver, source, refusal, &push, address);
     }
     let Reading::Push(parsed) = early.unwrap_or_else(|| source.read(&push)) else {
         return Outcome::stored(source, PushOutcome::Probe);
     };
     if let Err(refusal) = source.check_account(&push, parsed.account.as_deref()) {
-        return refuse(source, refusal, &push);
+        return refuse(receiver, source, refusal, &push, address);
     }
     store(receiver, source, headers, *parsed, &push).await
 }
 
-fn refuse(source: &Source, refusal: Refusal, push: &Pushed<'_>) -> Outcome {
+fn refuse(
+    receiver: &Receiver,
+    source: &Source,
+    refusal: Refusal,
+    push: &Pushed<'_>,
+    address: IpAddr,
+) -> Outcome {
     if refusal == Refusal::TwoHeaders {
         return Outcome::bad_request("a signed header occurs twice\n");
     }
-    let reason = match refusal {
-        Refusal::Missing | Refusal::Wrong => source.explain(push),
-        other => other.to_string(),
-    };
-    tracing::warn!(
-        source = source.name,
-        cause = refusal.as_str(),
-        reason,
-        bytes = push.body.len(),
-        "refused a push: {reason}"
-    );
+    match receiver.throttle.failed(address, push.at) {
+        Verdict::TooMany => {
+            let text = "too many signatures that do not match\n";
+            return Outcome::refused(StatusCode::TOO_MANY_REQUESTS, PushOutcome::Throttled, text);
+        }
+        Verdict::Refuse => {}
+        Verdict::Explain { untold } => {
+            let reason = match refusal {
+                Refusal::Missing | Refusal::Wrong => source.explain(push),
+                other => other.to_string(),
+            };
+            tracing::warn!(source = source.name, cause = refusal.as_str(), reason, %address, untold,
+                bytes = push.body.len(), "refused a push: {reason}");
+        }
+    }
     let status = status(source.ack.bad_auth, StatusCode::UNAUTHORIZED);
     Outcome::refused(status, PushOutcome::Unauthorized, "the signature does not match\n")
 }

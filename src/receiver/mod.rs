@@ -6,6 +6,7 @@
 //! | 400 | unusable request: two signature headers, a content encoding, a body that breaks off |
 //! | 401 | signature missing or wrong, or an account that is not expected there |
 //! | 404 / 405 / 413 | unknown source / not POST / body over the cap |
+//! | 429 | too many failed signatures from this address; valid pushes are never throttled |
 //! | 503 + `Retry-After` | cannot commit in time |
 //!
 //! Every source is a declaration ([`crate::domain::sources`]); there is one way through this module for all.
@@ -15,6 +16,8 @@
 
 mod committer;
 mod http;
+mod throttle;
 
 pub use committer::{CommitError, Committer};
 pub use http::{Receiver, router};
+pub use throttle::Throttle;

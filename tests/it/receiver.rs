@@ -201,6 +201,34 @@ async fn without_a_database_the_answer_is_503_and_soon_never_200() {
 }
 
 #[tokio::test]
+async fn who_fails_too_often_is_held_down_and_valid_pushes_never() {
+    let app = TestApp::start_with(&[
+        ("FAILED_SIGNATURES_PER_MINUTE", "1"),
+        ("TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("TELEGRAM_BOT_TOKEN", ""),
+        ("TELEGRAM_CHAT_ID", ""),
+        ("TELEGRAM_API_URL", ""),
+    ])
+    .await;
+    let fail = async |from: &str| {
+        let request = app.webhook().header("authorization", "0".repeat(64)).header("x-forwarded-for", from);
+        request.body("{}").send().await.expect("an answer")
+    };
+    assert_eq!(fail("192.0.2.1").await.status(), StatusCode::UNAUTHORIZED);
+    let held_down = fail("192.0.2.1").await;
+    assert_eq!(held_down.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(held_down.headers().contains_key("retry-after"));
+    assert_eq!(fail("192.0.2.2").await.status(), StatusCode::UNAUTHORIZED, "another address");
+    assert_eq!(fail("203.0.113.9, 192.0.2.1").await.status(), StatusCode::TOO_MANY_REQUESTS, "the nearest");
+    let body = json!({"code": 99, "shop_id": 5, "data": {"n": 1}}).to_string();
+    let signature = app.simulator.sign_push(PARTNER, body.as_bytes()).expect("known");
+    let valid = app.webhook().header("authorization", signature).header("x-forwarded-for", "192.0.2.1");
+    assert_eq!(valid.body(body).send().await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(app.count(EVENTS).await, 1);
+    app.app.stop().await;
+}
+
+#[tokio::test]
 async fn half_a_request_does_not_hold_up_the_stop() {
     use tokio::io::AsyncWriteExt;
 
