@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::config::DatabaseSettings;
 use crate::postgres::{DATABASE, ManagedPostgres, PostgresOptions};
-use crate::store::{self, Migrated};
+use crate::store::{self, Migrated, Sessions};
 
 /// How often to look whether the managed server still runs.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -32,11 +32,12 @@ impl Database {
         with_migrations: bool,
     ) -> anyhow::Result<Self> {
         let (url, server) = server_and_url(settings).await?;
+        let sessions = looked_at(settings, &url).await?;
         if with_migrations {
             apply(&url).await?;
         }
-        let pool =
-            store::pool(&url, settings.max_connections, name).context("DATABASE_URL cannot be read")?;
+        let pool = store::pool(&url, settings.max_connections, name, sessions)
+            .context("DATABASE_URL cannot be read")?;
         Ok(Self { pool, server })
     }
 
@@ -79,8 +80,20 @@ async fn server_and_url(
     Ok((server.url(DATABASE).into(), Some(server)))
 }
 
+/// Whether connections have sessions to themselves. An error if the database cannot be used as the settings say;
+/// asked before the first statement that changes anything.
+async fn looked_at(settings: &DatabaseSettings, url: &SecretString) -> anyhow::Result<Sessions> {
+    let sessions = if settings.pooler { Sessions::Shared } else { Sessions::Own };
+    let options = store::connect_options(url, "start", sessions).context("DATABASE_URL cannot be read")?;
+    store::pooler::check(&options, sessions).await?;
+    Ok(sessions)
+}
+
+/// Without limits on statements: a migration takes as long as it takes.
 async fn apply(url: &SecretString) -> anyhow::Result<Migrated> {
-    let mut connection = PgConnection::connect(url.expose_secret())
+    let options =
+        store::connect_options(url, "migrate", Sessions::Shared).context("DATABASE_URL cannot be read")?;
+    let mut connection = PgConnection::connect_with(&options)
         .await
         .context("cannot connect to the database: check DATABASE_URL")?;
     let migrated = store::migrate(&mut connection).await.context("migrating the database")?;
@@ -100,7 +113,10 @@ async fn apply(url: &SecretString) -> anyhow::Result<Migrated> {
 /// As [`Database::open`].
 pub async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<Migrated> {
     let (url, server) = server_and_url(settings).await?;
-    let migrated = apply(&url).await;
+    let migrated = match looked_at(settings, &url).await {
+        Ok(_) => apply(&url).await,
+        Err(error) => Err(error),
+    };
     if let Some(server) = server {
         server.stop().await?;
     }

@@ -99,7 +99,7 @@ impl App {
         let presence = Presence {
             worker: parts.worker.as_str().into(),
             roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
-            sessions: true,
+            sessions: !parts.config.database.pooler,
         };
         app.working
             .spawn("the bell", Bell::new(&parts.pool, parts.waker.clone(), presence).run(stop.clone()));

@@ -83,6 +83,8 @@ pub struct DatabaseSettings {
     pub url: Option<SecretString>,
     /// `DATA_DIR`.
     pub data_dir: PathBuf,
+    /// `DATABASE_POOLER` is `transaction`: connections have no session of the server to themselves.
+    pub pooler: bool,
     /// `DATABASE_MAX_CONNECTIONS`: size of the pool of one process.
     pub max_connections: u32,
 }

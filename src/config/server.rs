@@ -16,7 +16,19 @@ pub(super) fn database(lookup: &mut Lookup<'_>) -> DatabaseSettings {
     DatabaseSettings {
         url: lookup.optional(&set::DATABASE_URL, database_url),
         data_dir: lookup.value(&set::DATA_DIR, |text| Ok(text.into())),
+        pooler: lookup.value(&set::DATABASE_POOLER, pooler),
         max_connections: lookup.value(&set::DATABASE_MAX_CONNECTIONS, |text| parse::number(text, 2, 1000)),
+    }
+}
+
+fn pooler(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "none" => Ok(false),
+        "transaction" => Ok(true),
+        _ => Err(Refusal::new(
+            format!("`{text}` is not a kind of pooler"),
+            "Write `none`, or `transaction` for PgBouncer with pool_mode = transaction.",
+        )),
     }
 }
 

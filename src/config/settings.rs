@@ -185,6 +185,8 @@ settings! {
         DATABASE_URL: "Postgres. Not set: a private Postgres under `DATA_DIR` that pushbox runs itself."
             .secret().example("postgres://pushbox:password@localhost:5432/pushbox");
         DATA_DIR: "Directory of the private Postgres." .default(".pushbox");
+        DATABASE_POOLER: "What stands between pushbox and Postgres: `none` (also right for a pooler that gives each connection a session of its own), or `transaction` for PgBouncer with `pool_mode = transaction`, 1.21 or newer with `max_prepared_statements` above 0. See `docs/pgbouncer.md`."
+            .default("none");
         DATABASE_MAX_CONNECTIONS: "Database connections of one process." .default("16");
     }
     Listeners {

@@ -102,6 +102,29 @@ impl NewJob {
     pub(crate) fn event(&self) -> Option<Uuid> {
         self.event_id
     }
+
+    /// Takes up a later one with the same kind and key, by the same rules as `merge_into_ready`.
+    fn merge(&mut self, later: Self) {
+        self.merged_events.extend(later.event_id);
+        self.merged_events.extend(later.merged_events);
+        if not_before(&later.payload) >= not_before(&self.payload) {
+            self.payload = later.payload;
+        }
+        self.priority = self.priority.min(later.priority);
+        // Without an instant it is now, and the earlier of now and an instant is what `in_order` means.
+        self.in_order |= later.in_order || self.run_at.is_none() || later.run_at.is_none();
+        self.run_at = [self.run_at, later.run_at].into_iter().flatten().min();
+    }
+}
+
+/// The field of a payload by which two that merge are compared; 0 where there is none.
+fn not_before(payload: &str) -> i64 {
+    #[derive(serde::Deserialize)]
+    struct Field {
+        #[serde(default)]
+        not_before: Option<i64>,
+    }
+    serde_json::from_str(payload).ok().and_then(|field: Field| field.not_before).unwrap_or(0)
 }
 
 /// Jobs as columns, the way one statement takes many of them.
@@ -150,10 +173,7 @@ fn coalesce(jobs: Vec<NewJob>) -> Vec<NewJob> {
                 kept.push(job);
             }
             std::collections::hash_map::Entry::Occupied(slot) => {
-                let twin = &mut kept[*slot.get()];
-                twin.merged_events.extend(job.event_id);
-                twin.merged_events.extend(job.merged_events);
-                twin.payload = job.payload;
+                kept[*slot.get()].merge(job);
             }
         }
     }

@@ -82,6 +82,12 @@ impl Settler {
             requeued = Ok(singly);
         }
         count(requeued.iter().flatten(), returned);
+        if let Ok(requeued) = &requeued
+            && requeued.len() < returned.len()
+        {
+            let lost = returned.len() - requeued.len();
+            tracing::warn!(lost, "jobs were given back after their lease was lost; whoever has them goes on");
+        }
         for job in requeued.iter().flatten().filter(|job| job.state == "dead") {
             tracing::error!(
                 job = job.id,

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::observability::metrics;
 use crate::queue::{Accepted, Intake, Waker, intake};
-use crate::store::hang_up;
+use crate::store::{acquire, hang_up};
 
 /// Pushes that may wait for a writer; more are answered 503 at once.
 const WAITING_AT_MOST: usize = 10_000;
@@ -103,7 +103,7 @@ impl Writer {
     async fn store(&self, intakes: Vec<Intake>) -> Vec<Result<Accepted, CommitError>> {
         let begun = Instant::now();
         let pushes = intakes.len();
-        let mut connection = match self.pool.acquire().await {
+        let mut connection = match acquire(&self.pool).await {
             Ok(connection) => connection,
             Err(error) => {
                 tracing::warn!(%error, pushes, "cannot store pushes; answering 503");

@@ -8,9 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection, Postgres};
 
 pub mod admin_actions;
 pub mod alerts;
@@ -26,6 +26,7 @@ pub mod job_reads;
 mod migrate;
 pub mod order_reads;
 pub mod orders;
+pub mod pooler;
 pub mod schedules;
 pub mod sheet_rows;
 pub mod shop_tokens;
@@ -40,6 +41,17 @@ pub use migrate::{MigrateError, Migrated, migrate, migrations};
 
 /// How long a caller waits for a connection: well within a sender's patience.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A pool that has no connection for so long is busy, or its server is down.
+const BUSY: Duration = Duration::from_millis(200);
+
+/// Whether a connection has a session of the server to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// It has: what is set at its start stays set.
+    Own,
+    /// It has not: a pooler hands it another session for each transaction.
+    Shared,
+}
 
 /// Opens the pool of one process. Connections are made when needed; a caller waits at most three seconds
 /// for one, so that a database that is down is noticed within the receiver's deadline. They carry the process's
@@ -47,9 +59,35 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// When the URL cannot be parsed.
-pub fn pool(url: &SecretString, max_connections: u32, name: &str) -> Result<PgPool, sqlx::Error> {
-    let name = format!("pushbox {name}");
-    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name(&name).options([
+pub fn pool(
+    url: &SecretString,
+    max_connections: u32,
+    name: &str,
+    sessions: Sessions,
+) -> Result<PgPool, sqlx::Error> {
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(connect_options(url, name, sessions)?))
+}
+
+/// How connections are made that carry this name.
+///
+/// # Errors
+/// When the URL cannot be parsed.
+pub fn connect_options(
+    url: &SecretString,
+    name: &str,
+    sessions: Sessions,
+) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .application_name(&format!("pushbox {name}"))
+        // Of use for numbers sent as text only, which we never read; and poolers refuse it.
+        .extra_float_digits(None);
+    if sessions == Sessions::Shared {
+        return Ok(options);
+    }
+    Ok(options.options([
         // A dead peer is noticed by the kernel, a stuck statement by the server.
         ("statement_timeout", "60s"),
         ("idle_in_transaction_session_timeout", "60s"),
@@ -57,17 +95,41 @@ pub fn pool(url: &SecretString, max_connections: u32, name: &str) -> Result<PgPo
         ("synchronous_commit", "on"),
         // Our statements are short; compiling a claim costs more than running it.
         ("jit", "off"),
-    ]);
-    Ok(PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options))
+    ]))
 }
 
 /// A pool of one connection to the same database.
 pub fn lone_connection(pool: &PgPool) -> PgPool {
     let options = pool.connect_options().as_ref().clone();
     PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+}
+
+/// A connection of the pool; soon an error when the server refuses connections. The pool itself goes on trying
+/// then, for as long as it lets anybody wait.
+///
+/// # Errors
+/// When there is none to be had.
+pub async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let mut acquiring = std::pin::pin!(pool.acquire());
+    if let Ok(acquired) = tokio::time::timeout(BUSY, &mut acquiring).await {
+        return acquired;
+    }
+    let options = pool.connect_options();
+    let refused = async {
+        match PgConnection::connect_with(&options).await {
+            // The pool is merely busy.
+            Ok(connection) => {
+                drop(connection);
+                std::future::pending().await
+            }
+            Err(error) => error,
+        }
+    };
+    tokio::select! {
+        biased;
+        acquired = &mut acquiring => acquired,
+        error = refused => Err(error),
+    }
 }
 
 /// Drops a connection that did not answer in time, without a goodbye: its host may be gone, and whoever

@@ -57,7 +57,7 @@ fn process(
     waker: &Waker,
     stop: &CancellationToken,
 ) -> (PgPool, tokio::task::JoinHandle<()>) {
-    let pool = store::pool(&url.to_owned().into(), 4, name).expect("a pool");
+    let pool = store::pool(&url.to_owned().into(), 4, name, store::Sessions::Own).expect("a pool");
     let presence = Presence { worker: name.into(), roles: vec!["worker".into()], sessions: true };
     let bell = Bell::new(&pool, waker.clone(), presence);
     (pool, tokio::spawn(bell.run(stop.clone())))

@@ -50,10 +50,21 @@ impl TestApp {
 
     /// With a `pushbox.toml` as well. `{forward}` stands for the address of the seller's own service.
     pub(crate) async fn start_with_toml(overrides: Overrides<'_>, toml: &str) -> Self {
-        let simulator = simulated_world(SimulatorOptions::default()).await;
         let database = database().await;
+        let url = database.url.clone();
+        Self::start_on(database, &url, overrides, toml).await
+    }
+
+    /// Reaches the database by another way than the test does.
+    pub(crate) async fn start_on(
+        database: TestDatabase,
+        url: &str,
+        overrides: Overrides<'_>,
+        toml: &str,
+    ) -> Self {
+        let simulator = simulated_world(SimulatorOptions::default()).await;
         let service = simulator.forward_url().to_string();
-        let mut settings = settings(&simulator, &database.url);
+        let mut settings = settings(&simulator, url);
         for (name, value) in overrides {
             settings.insert((*name).to_owned(), value.replace("{forward}", &service));
         }
