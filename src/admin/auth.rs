@@ -19,6 +19,7 @@ use subtle::ConstantTimeEq;
 use super::AdminState;
 use super::error::ApiError;
 use crate::config::AdminSettings;
+use crate::store::admin_actions::{Actor, acting};
 
 /// What somebody may do. A later one includes the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,12 +123,32 @@ fn decide(settings: &AdminSettings, request: &Request) -> Result<Access, ApiErro
     }
 }
 
-/// Lets a request through that may do what it asks for, with its [`Access`] as an extension.
+/// Who acts with this access, for the record. Whoever needs no token has no name.
+pub fn actor(settings: &AdminSettings, access: Access, request: &Request) -> Actor {
+    let name = match access {
+        Access::Full if settings.token.is_some() => "ADMIN_TOKEN",
+        Access::Read if settings.read_token.is_some() => "ADMIN_READ_TOKEN",
+        Access::Full | Access::Read => "this machine, without a token",
+    };
+    let peer = peer_of(request).map(|peer| peer.ip().to_canonical().to_string());
+    // What a proxy says of its client is kept beside its own address, because anybody may say it.
+    let client = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let client = client.map(|client| client.chars().take(100).collect::<String>());
+    let origin = match (peer, client) {
+        (Some(peer), Some(client)) => Some(format!("{peer}, which says it asks for {client}")),
+        (peer, _) => peer,
+    };
+    Actor { name: name.to_owned(), origin }
+}
+
+/// Lets a request through that may do what it asks for, with its [`Access`] as an extension; what it changes
+/// is recorded as done by its token.
 pub async fn require(State(state): State<AdminState>, mut request: Request, next: Next) -> Response {
     match decide(&state.settings, &request) {
         Ok(access) => {
+            let actor = actor(&state.settings, access, &request);
             request.extensions_mut().insert(access);
-            next.run(request).await
+            acting(actor, next.run(request)).await
         }
         Err(error) => {
             let mut response = error.into_response();

@@ -51,6 +51,8 @@ pub struct AdminContext {
     pub clock: SharedClock,
     /// Wakes the workers of this process when a change made work for them.
     pub waker: Waker,
+    /// Wakes whoever does what was asked for in the background.
+    pub errands: Waker,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
 }

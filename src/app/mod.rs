@@ -27,6 +27,7 @@ use crate::receiver::{self, Committer, Receiver, Throttle};
 use crate::store;
 
 mod database;
+mod errands;
 pub mod listener;
 mod shopee_gate;
 mod supervise;
@@ -61,6 +62,8 @@ struct Parts {
     sealer: Sealer,
     plan: Plan,
     waker: Waker,
+    /// Wakes the errands of this process.
+    errands: Waker,
     /// Names this process in `jobs.worker`: new with each start.
     worker: String,
 }
@@ -80,6 +83,7 @@ impl App {
             plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
             waker: Waker::default(),
             worker,
+            errands: Waker::default(),
             sealer,
             config,
         };
@@ -111,6 +115,8 @@ impl App {
             let limit = parts.config.queue.shutdown_timeout;
             app.working.spawn("the scheduler", work::driver(&parts)?.run(stop, limit));
         }
+        let errands = errands::Errands::new(&parts, roles);
+        app.working.spawn("the errands", errands.run(app.working.stop_token()));
         app.serve_admin(admin_listener, &parts, roles);
         if roles.has(Role::Receiver) {
             let listener = listen(parts.config.listen, "LISTEN").await?;
@@ -187,6 +193,7 @@ impl App {
             started_at: parts.clock.now(),
             clock: parts.clock.clone(),
             waker: parts.waker.clone(),
+            errands: parts.errands.clone(),
             metrics: metrics::install(),
         });
         let router = if roles.has(Role::Admin) {

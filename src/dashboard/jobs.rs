@@ -8,7 +8,8 @@ use maud::{Markup, html};
 use super::layout::{self, Place, badge, number};
 use super::time;
 use crate::admin::AdminState;
-use crate::admin::api::jobs::{DeadGroupView, JobQuery, JobView, dead_groups, list};
+use crate::admin::api::dead_groups::{self, DeadGroupView};
+use crate::admin::api::jobs::{JobQuery, JobView, list};
 use crate::admin::error::ApiError;
 use crate::admin::extract::Query;
 
@@ -20,7 +21,7 @@ pub(super) async fn show(
 ) -> Result<Html<String>, ApiError> {
     let page = list(&state, query.clone()).await?;
     let shown = query.state.as_deref().unwrap_or_default();
-    let groups = if shown == "dead" { dead_groups(&state).await? } else { Vec::new() };
+    let groups = if shown == "dead" { dead_groups::read(&state).await? } else { Vec::new() };
     let now = state.clock.now();
     let body = html! {
         section.card {

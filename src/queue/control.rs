@@ -83,3 +83,50 @@ pub async fn hasten(
     .await?;
     Ok(done.rows_affected())
 }
+
+/// Ends jobs that wait, or that were given up, without doing them: they are in the history as `cancelled`,
+/// with `note`. Only jobs in `state` are ended: what runs cannot be stopped halfway. Returns their numbers.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn cancel(
+    connection: &mut PgConnection,
+    ids: &[i64],
+    state: Idle,
+    note: &str,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "WITH ended AS (DELETE FROM pushbox.jobs WHERE id = ANY ($1) AND state = $2 RETURNING *)
+         INSERT INTO pushbox.job_history
+             (id, queue, kind, key, batch_key, payload, outcome, attempt, crashes, worker, event_id,
+              merged_events, errors, note, created_at, started_at, finished_at)
+         SELECT id, queue, kind, key, batch_key, payload, 'cancelled', attempt, crashes, worker, event_id,
+                merged_events, errors, $3, created_at, started_at, clock_timestamp()
+         FROM ended
+         RETURNING id",
+    )
+    .bind(ids)
+    .bind(state.as_str())
+    .bind(note)
+    .fetch_all(connection)
+    .await
+}
+
+/// A state in which nobody works at a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// It waits for its time and a worker.
+    Ready,
+    /// It was given up.
+    Dead,
+}
+
+impl Idle {
+    /// The spelling of `jobs.state`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Dead => "dead",
+        }
+    }
+}

@@ -20,7 +20,7 @@
 //!                        ▲  retry, wait, release,  │
 //!                        └──── lease is over ──────┤
 //!                        ▲                         │ attempts used up, dead, poison
-//!                        └────────── retry ─────── dead
+//!                        └────────── retry ─────── dead ─────────► job_history (cancelled by a person)
 //! ```
 //!
 //! There is no transaction open while a handler runs, no `NOTIFY` inside an enqueueing transaction (it
@@ -31,6 +31,7 @@
 
 pub mod backend;
 pub mod bell;
+pub mod bulk;
 pub mod claim;
 pub mod control;
 pub mod enqueue;

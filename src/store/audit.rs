@@ -115,7 +115,12 @@ pub const INVARIANTS: &[Invariant] = &[
                  FROM pushbox.sheet_rows r JOIN pushbox.orders o USING (platform, shop_id, order_sn)
                  WHERE r.update_time < o.update_time AND NOT EXISTS (
                      SELECT FROM pushbox.jobs j WHERE j.kind = 'upsert_sheet_row'
-                       AND j.payload->>'spreadsheet_id' = r.spreadsheet_id AND j.payload->>'order_sn' = r.order_sn)",
+                       AND j.payload->>'spreadsheet_id' = r.spreadsheet_id AND j.payload->>'order_sn' = r.order_sn)
+                 -- A person may have given it up.
+                 AND NOT EXISTS (
+                     SELECT FROM pushbox.job_history h WHERE h.kind = 'upsert_sheet_row' AND h.outcome = 'cancelled'
+                       AND h.finished_at > r.written_at
+                       AND h.payload->>'spreadsheet_id' = r.spreadsheet_id AND h.payload->>'order_sn' = r.order_sn)",
     },
     Invariant {
         name: "announced_once",
@@ -135,6 +140,20 @@ pub const INVARIANTS: &[Invariant] = &[
                  LEFT JOIN pushbox.deliveries d ON d.target = h.payload->>'target' AND d.event_id = h.event_id
                  WHERE h.kind = 'forward_event' AND h.outcome = 'done' AND h.note IS NULL
                    AND d.state IS DISTINCT FROM 'delivered'",
+    },
+    Invariant {
+        name: "actions_unaltered",
+        promise: "no record of what people changed was altered, moved or taken away",
+        breaks: "SELECT format('admin action %s of %s is not the one that was recorded, or the one before it is missing', id, at)
+                 FROM (SELECT a, id, at, seq, hash, lag(hash, 1, ''::bytea) OVER chain AS before,
+                              lag(seq, 1, 0::bigint) OVER chain AS seq_before
+                       FROM pushbox.admin_actions a WINDOW chain AS (ORDER BY seq)) linked
+                 WHERE hash IS DISTINCT FROM pushbox.admin_action_hash(before, a) OR seq IS DISTINCT FROM seq_before + 1
+                 UNION ALL
+                 SELECT format('the last of %s admin actions is missing', c.seq)
+                 FROM pushbox.admin_chain c
+                 WHERE c.hash IS DISTINCT FROM coalesce(
+                     (SELECT hash FROM pushbox.admin_actions WHERE seq = c.seq), CASE WHEN c.seq = 0 THEN ''::bytea END)",
     },
     Invariant {
         name: "partitions_in_time",

@@ -19,11 +19,29 @@ pub struct EventFilter {
     pub subject: Option<String>,
     /// How it came: a spelling of `events.via`.
     pub via: Option<String>,
+    /// Where its work stands.
+    pub state: Option<WorkState>,
+    /// A part of the last error of one of its jobs that are alive, in any case.
+    pub error: Option<String>,
     /// Received then or later.
     pub since: Option<DateTime<Utc>>,
     /// Received before.
     pub until: Option<DateTime<Utc>>,
 }
+
+/// Where the work that an event asked for stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkState {
+    /// No job of it is alive.
+    Done,
+    /// Jobs of it wait or run.
+    Pending,
+    /// A job of it was given up.
+    Dead,
+}
+
+/// The newest events of jobs that are alive: more than a page of them is never looked at.
+const SUSPECTS: i64 = 10_000;
 
 /// The place of an event in the list: what comes after it is older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +123,27 @@ pub async fn list_events(
     after: Option<EventPlace>,
     limit: u16,
 ) -> sqlx::Result<Vec<EventSummary>> {
-    let mut query = QueryBuilder::<Postgres>::new(
-        "with page as (select id, source, account, code, kind, subject, via, occurred_at, received_at
-           from pushbox.events where true",
+    let mut query = QueryBuilder::<Postgres>::new("with ");
+    let by_jobs =
+        matches!(filter.state, Some(WorkState::Pending | WorkState::Dead)) || filter.error.is_some();
+    if by_jobs {
+        push_suspects(&mut query, filter, after);
+    }
+    query.push(
+        "page as (select e.id, source, account, code, kind, subject, via, occurred_at, received_at from ",
     );
+    // The id tells the millisecond, which finds the partition and the place in it.
+    query.push(if by_jobs {
+        "suspects s join pushbox.events e on e.id = s.id
+             and e.received_at >= s.at - interval '1 ms' and e.received_at < s.at + interval '2 ms' where true"
+    } else {
+        "pushbox.events e where true"
+    });
+    match filter.state {
+        Some(WorkState::Pending) => push_no_job(&mut query, " and j.state = 'dead'"),
+        Some(WorkState::Done) => push_no_job(&mut query, ""),
+        Some(WorkState::Dead) | None => {}
+    }
     let equals = [
         (" and source = ", &filter.source),
         (" and code = ", &filter.code),
@@ -128,13 +163,52 @@ pub async fn list_events(
         query.push(" and received_at < ").push_bind(until);
     }
     if let Some(place) = after {
-        query.push(" and (received_at, id) < (").push_bind(place.received_at);
+        query.push(" and (received_at, e.id) < (").push_bind(place.received_at);
         query.push(", ").push_bind(place.id).push(")");
         // The row comparison alone does not exclude partitions.
         query.push(" and received_at <= ").push_bind(place.received_at);
     }
-    query.push(" order by received_at desc, id desc limit ").push_bind(i64::from(limit)).push(") ");
+    query.push(" order by received_at desc, e.id desc limit ").push_bind(i64::from(limit)).push(") ");
     query.push(SUMMARY).build_query_as().fetch_all(executor).await
+}
+
+/// The CTE `suspects`: events of jobs that are alive and in the state, or failed for the reason, asked for.
+fn push_suspects(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: Option<EventPlace>) {
+    query.push(
+        "suspects as (select distinct id,
+                to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) as at
+           from (",
+    );
+    let ids = ["select event_id as id", " union all select unnest(merged_events) as id"];
+    for (select, narrowed) in ids.into_iter().zip(["event_id is not null", "merged_events <> '{}'"]) {
+        query.push(select).push(" from pushbox.jobs where ").push(narrowed);
+        match filter.state {
+            Some(WorkState::Dead) => drop(query.push(" and state = 'dead'")),
+            Some(WorkState::Pending) => drop(query.push(" and state <> 'dead'")),
+            Some(WorkState::Done) | None => {}
+        }
+        if let Some(error) = &filter.error {
+            query.push(" and strpos(lower(last_error), lower(").push_bind(error.clone()).push(")) > 0");
+        }
+    }
+    query.push(") alive where true");
+    if let Some(place) = after {
+        // Ids grow with the time of receipt; the milliseconds on the border are settled by the page itself.
+        query.push(" and id <= ").push_bind(last_id_of(place.received_at));
+    }
+    query.push(" order by id desc limit ").push_bind(SUSPECTS).push("), ");
+}
+
+/// The highest id that an event received at `at` can have.
+fn last_id_of(at: DateTime<Utc>) -> Uuid {
+    let milliseconds = u64::try_from(at.timestamp_millis()).unwrap_or(0) + 1;
+    Uuid::from_u128((u128::from(milliseconds) << 80) | (u128::MAX >> 48))
+}
+
+fn push_no_job(query: &mut QueryBuilder<Postgres>, condition: &'static str) {
+    query.push(" and not exists (select from pushbox.jobs j where j.event_id = e.id").push(condition);
+    query.push(") and not exists (select from pushbox.jobs j where j.merged_events <> '{}'");
+    query.push(" and j.merged_events @> array[e.id]").push(condition).push(")");
 }
 
 /// The millisecond in which an event with this id was received: what finds its partition. None for an id

@@ -2,22 +2,93 @@
 //! or changes anything.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::domain::event::received_at_of;
 
-/// Which jobs; every part that is set must hold.
-#[derive(Debug, Clone, Default)]
+/// Which jobs; every part that is set must hold. Kept as JSON with the bulk operations that use it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct JobFilter {
     /// The queue's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// `ready`, `running` or `dead`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The kind's stable name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The coalescing key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The shop of the order that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shop: Option<String>,
+    /// The number of the order that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_sn: Option<String>,
+    /// The event that asked for it first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<Uuid>,
+    /// A part of the last error, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The last error as [`DeadGroup::error`] shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_group: Option<String>,
+    /// Asked for then or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// Asked for before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What makes equal errors of a job equal: ids and other digits are left out.
+macro_rules! error_group {
+    () => {
+        "regexp_replace(left(coalesce(last_error, 'no error was kept'), 300), '[0-9]+', '#', 'g')"
+    };
+}
+
+impl JobFilter {
+    /// Appends the conditions to a statement over `pushbox.jobs` that ends within its `where`.
+    pub fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
+        let equals = [
+            (" and queue = ", &self.queue),
+            (" and kind = ", &self.kind),
+            (" and key = ", &self.key),
+            (" and coalesce(payload->>'shop_id', payload->'order'->>'shop_id') = ", &self.shop),
+            (" and coalesce(payload->>'order_sn', payload->'order'->>'order_sn') = ", &self.order_sn),
+            (concat!(" and ", error_group!(), " = "), &self.error_group),
+        ];
+        for (condition, value) in equals {
+            if let Some(value) = value {
+                query.push(condition).push_bind(value.clone());
+            }
+        }
+        match self.state.as_deref() {
+            // A literal, because the partial indexes are found by it.
+            Some("dead") => drop(query.push(" and state = 'dead'")),
+            Some(state) => drop(query.push(" and state = ").push_bind(state.to_owned())),
+            None => {}
+        }
+        if let Some(event_id) = self.event_id {
+            query.push(" and event_id = ").push_bind(event_id);
+        }
+        if let Some(error) = &self.error {
+            query.push(" and strpos(lower(last_error), lower(").push_bind(error.clone()).push(")) > 0");
+        }
+        if let Some(since) = self.since {
+            query.push(" and created_at >= ").push_bind(since);
+        }
+        if let Some(until) = self.until {
+            query.push(" and created_at < ").push_bind(until);
+        }
+    }
 }
 
 /// A job, alive or ended.
@@ -82,19 +153,7 @@ pub async fn list_jobs(
     limit: u16,
 ) -> sqlx::Result<Vec<JobRecord>> {
     let mut query = QueryBuilder::<Postgres>::new(ALIVE);
-    let equals =
-        [(" and queue = ", &filter.queue), (" and kind = ", &filter.kind), (" and key = ", &filter.key)];
-    for (condition, value) in equals {
-        if let Some(value) = value {
-            query.push(condition).push_bind(value.as_str());
-        }
-    }
-    match filter.state.as_deref() {
-        // A literal, because the partial indexes are found by it.
-        Some("dead") => drop(query.push(" and state = 'dead'")),
-        Some(state) => drop(query.push(" and state = ").push_bind(state)),
-        None => {}
-    }
+    filter.push_to(&mut query);
     if let Some(before) = before {
         query.push(" and id < ").push_bind(before);
     }
@@ -153,19 +212,35 @@ pub struct DeadGroup {
     pub oldest_created_at: DateTime<Utc>,
 }
 
-/// The dead jobs by what they died of, most first, at most 100 groups.
+/// How many of the newest dead jobs of all queues are looked at to group them.
+pub const GROUPED: i64 = 20_000;
+
+/// The dead jobs by what they died of, most first, at most 100 groups; of the newest [`GROUPED`] only.
 pub async fn list_dead_groups(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<DeadGroup>> {
-    sqlx::query_as(
+    sqlx::query_as(concat!(
         "select queue, kind, error, count(*) as jobs, min(created_at) as oldest_created_at
-           from (select queue, kind, created_at,
-                        regexp_replace(left(coalesce(last_error, 'no error was kept'), 300), '[0-9]+', '#', 'g')
-                            as error
+           from (select queue, kind, created_at, ",
+        error_group!(),
+        " as error
                    from pushbox.jobs
-                  where state = 'dead') dead
+                  where state = 'dead'
+                  order by id desc
+                  limit $1) dead
           group by queue, kind, error
           order by jobs desc, queue, kind, error
-          limit 100",
-    )
+          limit 100"
+    ))
+    .bind(GROUPED)
     .fetch_all(executor)
     .await
+}
+
+/// How many jobs pass, and the highest number among them.
+pub async fn count_jobs(
+    executor: impl PgExecutor<'_>,
+    filter: &JobFilter,
+) -> sqlx::Result<(i64, Option<i64>)> {
+    let mut query = QueryBuilder::<Postgres>::new("select count(*), max(id) from pushbox.jobs where true");
+    filter.push_to(&mut query);
+    query.build_query_as().fetch_one(executor).await
 }

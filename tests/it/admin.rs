@@ -39,6 +39,7 @@ fn offline_state() -> AdminState {
         started_at: start,
         clock: Arc::new(ManualClock::new(start)),
         waker: Waker::default(),
+        errands: Waker::default(),
         metrics: pushbox::observability::metrics::install(),
     })
 }
@@ -48,14 +49,14 @@ pub fn offline_router() -> Router {
     pushbox::admin::router(offline_state(), Router::new())
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }
@@ -157,7 +158,7 @@ async fn the_documentation_comes_whole_from_the_binary() {
 }
 
 /// A migrated database with a little of everything, and the state that reads it.
-async fn online_state() -> AdminState {
+pub async fn online_state() -> AdminState {
     let database = database().await;
     let now = chrono::DateTime::from_timestamp_millis(database_now(&database.pool).await).expect("a time");
     let offline = offline_state();
@@ -168,6 +169,7 @@ async fn online_state() -> AdminState {
         started_at: now,
         clock: Arc::new(ManualClock::new(now)),
         waker: Waker::default(),
+        errands: Waker::default(),
         metrics: offline.metrics.clone(),
     })
 }
@@ -180,7 +182,12 @@ async fn database_now(pool: &PgPool) -> i64 {
 }
 
 /// Stores an event received `seconds_ago`, in the given account, and returns its id.
-async fn store_event(state: &AdminState, seconds_ago: i64, account: &str, payload: Option<Value>) -> Uuid {
+pub async fn store_event(
+    state: &AdminState,
+    seconds_ago: i64,
+    account: &str,
+    payload: Option<Value>,
+) -> Uuid {
     let received_at = state.clock.now() - TimeDelta::seconds(seconds_ago);
     let id = new_event_id(received_at);
     let body = payload.is_none().then_some(&b"\xff\x00"[..]);
@@ -203,7 +210,7 @@ async fn store_event(state: &AdminState, seconds_ago: i64, account: &str, payloa
 }
 
 /// Puts a job of `event` into the table, or into the history when `state` is an outcome.
-async fn store_job(state: &AdminState, event: Uuid, queue: &str, job_state: &str, error: Option<&str>) {
+pub async fn store_job(state: &AdminState, event: Uuid, queue: &str, job_state: &str, error: Option<&str>) {
     let table = match job_state {
         "done" => {
             "insert into pushbox.job_history (id, queue, kind, batch_key, payload, outcome, attempt, crashes,
@@ -220,7 +227,7 @@ async fn store_job(state: &AdminState, event: Uuid, queue: &str, job_state: &str
     insert.execute(&state.pool).await.expect("insert a job");
 }
 
-async fn get(state: &AdminState, uri: &str) -> Answer {
+pub async fn get(state: &AdminState, uri: &str) -> Answer {
     send(pushbox::admin::router(Arc::clone(state), Router::new()), request("GET", uri)).await
 }
 
@@ -268,6 +275,10 @@ async fn parameters_that_make_no_sense_are_named() {
         ("/api/v1/jobs?state=done", "state"),
         ("/api/v1/jobs?cursor=x", "cursor"),
         ("/api/v1/jobs/x", "i64"),
+        ("/api/v1/events?state=ready", "state"),
+        ("/api/v1/orders?cursor=x", "cursor"),
+        ("/api/v1/bulk-operations?cursor=x", "cursor"),
+        ("/api/v1/admin-actions?cursor=x", "cursor"),
     ] {
         let answer = get(&state, uri).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}: {}", answer.body);
@@ -359,7 +370,7 @@ async fn the_numbers_add_up() {
     assert!(metrics.contains(r#"pushbox_queue_jobs{queue="notify",state="dead"}"#), "{metrics}");
 }
 
-async fn post(state: &AdminState, uri: &str, body: Value) -> Answer {
+pub async fn post(state: &AdminState, uri: &str, body: Value) -> Answer {
     let mut request = request("POST", uri);
     request.headers_mut().insert("content-type", "application/json".parse().expect("a header"));
     *request.body_mut() = Body::from(body.to_string());
@@ -413,8 +424,13 @@ async fn only_a_dead_job_is_retried() {
     assert_eq!(kept, 1);
 }
 
+/// A request without a body, with the full token.
+pub async fn send_as(state: &AdminState, method: axum::http::Method, uri: &str) -> Answer {
+    send(pushbox::admin::router(Arc::clone(state), Router::new()), request(method.as_str(), uri)).await
+}
+
 /// A request to the pages, with a cookie.
-async fn visit(state: &AdminState, request: axum::http::request::Builder, body: &'static str) -> Answer {
+pub async fn visit(state: &AdminState, request: axum::http::request::Builder, body: &'static str) -> Answer {
     let pages = pushbox::dashboard::router(Arc::clone(state));
     let router = pushbox::admin::router(Arc::clone(state), pages);
     send(router, request.body(Body::from(body)).expect("a request")).await

@@ -35,6 +35,13 @@ async fn holds_after_work_and_finds_what_was_broken() {
         assert_eq!((balance.events, balance.done), (5, 5), "{}", balance.kind);
     }
 
+    for n in 1..=3 {
+        sqlx::query("INSERT INTO pushbox.admin_actions (request_id, action, subject) VALUES ($1, 'pause_queue', 'queue sheet')")
+            .bind(format!("request-{n}"))
+            .execute(&app.pool)
+            .await
+            .expect("an action");
+    }
     let sabotage = [
         ("event_has_jobs", "DELETE FROM pushbox.job_history WHERE kind = 'enrich_order'
                             AND id = (SELECT max(id) FROM pushbox.job_history WHERE kind = 'enrich_order')"),
@@ -52,6 +59,7 @@ async fn holds_after_work_and_finds_what_was_broken() {
         ("sheet_not_behind", "UPDATE pushbox.sheet_rows SET update_time = update_time - interval '1 h' WHERE order_sn = 'A4'"),
         ("announced_once", "DELETE FROM pushbox.telegram_messages"),
         ("forwarded_once", "DELETE FROM pushbox.deliveries"),
+        ("actions_unaltered", "UPDATE pushbox.admin_actions SET subject = 'queue notify' WHERE seq = 2"),
         ("partitions_in_time", "INSERT INTO pushbox.events (id, source, code, kind, payload, body_sha256, received_at, via)
                                 VALUES (gen_random_uuid(), 's', '1', 'k', '{}', '', '2001-01-01', 'push')"),
     ];
@@ -63,4 +71,30 @@ async fn holds_after_work_and_finds_what_was_broken() {
         assert!(broken(&app.pool).await.contains(&name), "{name} was not found");
     }
     app.app.stop().await;
+}
+
+#[tokio::test]
+async fn the_chain_of_actions_shows_what_was_done_to_it() {
+    let chain = INVARIANTS.iter().find(|one| one.name == "actions_unaltered").expect("it is there");
+    for (sabotage, broken) in [
+        ("SELECT 1", false),
+        ("UPDATE pushbox.admin_actions SET actor = 'somebody else' WHERE seq = 1", true),
+        ("UPDATE pushbox.admin_actions SET detail = '{\"a\": 2}' WHERE seq = 3", true),
+        ("DELETE FROM pushbox.admin_actions WHERE seq = 1", true),
+        ("DELETE FROM pushbox.admin_actions WHERE seq = 2", true),
+        ("DELETE FROM pushbox.admin_actions WHERE seq = 3", true),
+        ("DELETE FROM pushbox.admin_actions", true),
+        ("UPDATE pushbox.admin_actions SET seq = 5 - seq WHERE seq > 1", true),
+    ] {
+        let pool = crate::support::database::database().await.pool;
+        for _ in 0..3 {
+            sqlx::query("INSERT INTO pushbox.admin_actions (request_id, action, subject, detail) VALUES ('r', 'x', 'y', '{\"a\": 1}')")
+                .execute(&pool)
+                .await
+                .expect("an action");
+        }
+        sqlx::query(sabotage).execute(&pool).await.expect(sabotage);
+        let breaks = chain.breaks(&pool, 5).await.expect("the check");
+        assert_eq!(!breaks.is_empty(), broken, "{sabotage}: {breaks:?}");
+    }
 }

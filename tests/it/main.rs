@@ -29,5 +29,6 @@ mod schedules;
 mod sheet;
 mod shopee_tokens;
 mod sources;
+mod steering;
 mod support;
 mod tidy;

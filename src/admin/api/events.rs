@@ -14,7 +14,7 @@ use super::jobs::JobView;
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, page_size, said};
-use crate::store::event_reads::{self, EventFilter, EventPlace, EventSummary};
+use crate::store::event_reads::{self, EventFilter, EventPlace, EventSummary, WorkState};
 use crate::store::job_reads;
 
 /// Which events to list; what is left out does not restrict.
@@ -36,6 +36,12 @@ pub struct EventQuery {
     pub subject: Option<String>,
     /// `push`, `lost_push`, `reconcile` or `manual`.
     pub via: Option<String>,
+    /// Where its work stands: `done`, `pending` or `dead`.
+    #[param(example = "dead")]
+    pub state: Option<String>,
+    /// A part of the last error of one of its jobs that wait or were given up, in any case.
+    #[param(example = "chat not found")]
+    pub error: Option<String>,
     /// Received then or later.
     pub since: Option<DateTime<Utc>>,
     /// Received before.
@@ -173,6 +179,8 @@ pub async fn list(state: &AdminState, query: EventQuery) -> Result<EventList, Ap
         account: said(query.account),
         subject: said(query.subject),
         via: said(query.via),
+        state: said(query.state).map(|state| work_state(&state)).transpose()?,
+        error: said(query.error),
         since: query.since,
         until: query.until,
     };
@@ -182,6 +190,15 @@ pub async fn list(state: &AdminState, query: EventQuery) -> Result<EventList, Ap
     found.truncate(usize::from(limit));
     let next = found.last().filter(|_| more).map(|last| write_cursor(last.received_at, last.id));
     Ok(EventList { events: found.into_iter().map(EventView::from).collect(), next })
+}
+
+fn work_state(name: &str) -> Result<WorkState, ApiError> {
+    match name {
+        "done" => Ok(WorkState::Done),
+        "pending" => Ok(WorkState::Pending),
+        "dead" => Ok(WorkState::Dead),
+        _ => Err(ApiError::bad_request("state: must be done, pending or dead")),
+    }
 }
 
 fn write_cursor(received_at: DateTime<Utc>, id: Uuid) -> String {

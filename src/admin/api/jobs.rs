@@ -1,7 +1,7 @@
-//! Jobs: what is done about events.
+//! Jobs: what is done about events. Changing them is in `job_changes` and `bulk_operations`.
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,12 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::admin::AdminState;
-use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals, Unusable};
+use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, page_size, said};
-use crate::admin::frame::RequestId;
-use crate::queue::control;
-use crate::store::admin_actions::{AdminAction, insert_admin_action};
-use crate::store::job_reads::{self, DeadGroup, JobFilter, JobRecord};
+use crate::store::job_reads::{self, JobFilter, JobRecord};
 
 /// Which jobs to list; what is left out does not restrict.
 #[derive(Debug, Default, Clone, Deserialize, IntoParams)]
@@ -32,6 +29,23 @@ pub struct JobQuery {
     pub kind: Option<String>,
     /// The coalescing key.
     pub key: Option<String>,
+    /// The shop of the order that it is about.
+    #[param(example = "1001")]
+    pub shop: Option<String>,
+    /// The number of the order that it is about.
+    #[param(example = "250101ABCDEF01")]
+    pub order_sn: Option<String>,
+    /// The event that asked for it first.
+    pub event_id: Option<Uuid>,
+    /// A part of its last error, in any case.
+    #[param(example = "chat not found")]
+    pub error: Option<String>,
+    /// Its last error as a group of dead jobs shows it.
+    pub error_group: Option<String>,
+    /// Asked for then or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Asked for before.
+    pub until: Option<DateTime<Utc>>,
     /// `next` of the page before.
     pub cursor: Option<String>,
     /// How many at most, 1 to 500; 50 when left out.
@@ -158,15 +172,19 @@ pub async fn list_jobs(
 /// The page of jobs that `query` asks for.
 pub async fn list(state: &AdminState, query: JobQuery) -> Result<JobList, ApiError> {
     let limit = page_size(query.limit)?;
-    let filter = JobFilter {
+    let filter = checked(JobFilter {
         queue: said(query.queue),
         state: said(query.state),
         kind: said(query.kind),
         key: said(query.key),
-    };
-    if filter.state.as_ref().is_some_and(|state| !["ready", "running", "dead"].contains(&state.as_str())) {
-        return Err(ApiError::bad_request("state: must be ready, running or dead"));
-    }
+        shop: said(query.shop),
+        order_sn: said(query.order_sn),
+        event_id: query.event_id,
+        error: said(query.error),
+        error_group: said(query.error_group),
+        since: query.since,
+        until: query.until,
+    })?;
     let before = said(query.cursor)
         .map(|cursor| cursor.parse())
         .transpose()
@@ -176,6 +194,14 @@ pub async fn list(state: &AdminState, query: JobQuery) -> Result<JobList, ApiErr
     found.truncate(usize::from(limit));
     let next = found.last().filter(|_| more).map(|last| last.id.to_string());
     Ok(JobList { jobs: found.into_iter().map(JobView::from).collect(), next })
+}
+
+/// A filter whose state is one that there is.
+pub(super) fn checked(filter: JobFilter) -> Result<JobFilter, ApiError> {
+    if filter.state.as_ref().is_some_and(|state| !["ready", "running", "dead"].contains(&state.as_str())) {
+        return Err(ApiError::bad_request("state: must be ready, running or dead"));
+    }
+    Ok(filter)
 }
 
 /// Get a job, alive or ended
@@ -191,67 +217,11 @@ pub async fn get_job(
     State(state): State<AdminState>,
     Path(id): Path<i64>,
 ) -> Result<Json<JobEnvelope>, ApiError> {
+    read(&state, id).await.map(|job| Json(JobEnvelope { job }))
+}
+
+/// The job with this number.
+pub async fn read(state: &AdminState, id: i64) -> Result<JobView, ApiError> {
     let job = job_reads::find_job(&state.pool, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    Ok(Json(JobEnvelope { job: job.into() }))
-}
-
-/// Retry a dead job
-///
-/// It becomes ready with all of its attempts; where a ready job with the same key exists, it merges into
-/// that one and ends as `merged`. The answer shows where it went.
-#[utoipa::path(
-    post, path = "/jobs/{id}/retry", operation_id = "retry_job", tag = "jobs",
-    params(("id" = i64, Path, description = "The job's number")),
-    responses(
-        (status = 200, description = "The job as it is now", body = JobEnvelope,
-            example = json!({"job": JobView::example()})),
-        Missing, Unusable, Conflicts, ChangeRefusals, Refusals,
-    ),
-)]
-pub async fn retry_job(
-    State(state): State<AdminState>,
-    Extension(request_id): Extension<RequestId>,
-    Path(id): Path<i64>,
-) -> Result<Json<JobEnvelope>, ApiError> {
-    let mut transaction = state.pool.begin().await?;
-    let retried = control::retry_dead(&mut transaction, id).await?;
-    let job = job_reads::find_job(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    if !retried {
-        let message = format!("only a dead job can be retried; this one is {}", job.state);
-        return Err(ApiError::conflict(message));
-    }
-    let (subject, detail) = (format!("job {id}"), json!({"kind": job.kind, "last_error": job.last_error}));
-    let action = AdminAction { request_id: &request_id.0, action: "retry_job", subject: &subject, detail };
-    insert_admin_action(&mut *transaction, &action).await?;
-    transaction.commit().await?;
-    state.waker.wake();
-    Ok(Json(JobEnvelope { job: job.into() }))
-}
-
-/// Dead jobs that failed for the same reason.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct DeadGroupView {
-    /// The queue.
-    pub queue: String,
-    /// The kind's stable name.
-    pub kind: String,
-    /// The error, with `#` for digits, so that ids do not keep equal errors apart.
-    pub error: String,
-    /// How many.
-    pub jobs: i64,
-    /// When the oldest of them was asked for.
-    pub oldest_created_at: DateTime<Utc>,
-}
-
-/// The dead jobs by what they died of, most first.
-pub async fn dead_groups(state: &AdminState) -> Result<Vec<DeadGroupView>, ApiError> {
-    let groups = job_reads::list_dead_groups(&state.pool).await?;
-    let view = |DeadGroup { queue, kind, error, jobs, oldest_created_at }| DeadGroupView {
-        queue,
-        kind,
-        error,
-        jobs,
-        oldest_created_at,
-    };
-    Ok(groups.into_iter().map(view).collect())
+    Ok(job.into())
 }

@@ -4,14 +4,21 @@
 //! then `UPDATE=1 cargo test openapi` writes it into `openapi/admin.json`. Handlers take parameters through
 //! `extract`, make one call into `store` or `queue`, and answer a view; they never check tokens.
 
+pub mod admin_actions;
 pub mod alerts;
 pub mod announcements;
+pub mod bulk_operations;
+pub mod dead_groups;
 pub mod destinations;
 pub mod events;
+pub mod job_changes;
 pub mod jobs;
+pub mod order_views;
+pub mod orders;
 pub mod queues;
 pub mod schedules;
 pub mod stats;
+pub mod workers;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,7 +33,18 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(events::get_event))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::get_job))
-        .routes(routes!(jobs::retry_job))
+        .routes(routes!(job_changes::retry_job))
+        .routes(routes!(job_changes::cancel_job))
+        .routes(routes!(job_changes::delete_job))
+        .routes(routes!(dead_groups::list_dead_groups))
+        .routes(routes!(bulk_operations::list_bulk_operations))
+        .routes(routes!(bulk_operations::start_bulk_operation))
+        .routes(routes!(bulk_operations::get_bulk_operation))
+        .routes(routes!(bulk_operations::cancel_bulk_operation))
+        .routes(routes!(orders::list_orders))
+        .routes(routes!(orders::get_order))
+        .routes(routes!(workers::list_workers))
+        .routes(routes!(admin_actions::list_admin_actions))
         .routes(routes!(queues::list_queues))
         .routes(routes!(queues::pause_queue))
         .routes(routes!(queues::resume_queue))
