@@ -68,6 +68,12 @@ pub fn router(state: AdminState, pages: Router) -> Router {
     framed(router.merge(docs::router(document)).merge(pages))
 }
 
+/// The API alone and without asking who calls: for a caller in this process, such as a command. Never serve it.
+pub fn console(state: AdminState) -> Router {
+    let api = OpenApiRouter::new().nest("/api/v1", api::routes().fallback(frame::not_found));
+    framed(api.with_state(state).into())
+}
+
 /// Health and metrics only: for a process without the role `admin`.
 pub fn health_router(state: AdminState) -> Router {
     let metrics = metrics().layer(from_fn_with_state(Arc::clone(&state), auth::require));

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::config::DatabaseSettings;
-use crate::postgres::{DATABASE, ManagedPostgres, PostgresOptions};
+use crate::postgres::{DATABASE, ManagedPostgres, PostgresOptions, running_url};
 use crate::store::{self, Migrated, Sessions};
 
 /// How often to look whether the managed server still runs.
@@ -39,6 +39,25 @@ impl Database {
         let pool = store::pool(&url, settings.max_connections, name, sessions)
             .context("DATABASE_URL cannot be read")?;
         Ok(Self { pool, server })
+    }
+
+    /// Connects for a command: to the URL that is set, to the managed cluster of a pushbox that runs, and only
+    /// where none runs to a managed cluster started for the purpose. Migrates nothing. The connections carry the name.
+    ///
+    /// # Errors
+    /// When there is no database to be had.
+    pub async fn attach(settings: &DatabaseSettings, name: &str) -> anyhow::Result<Self> {
+        let running = match &settings.url {
+            Some(_) => None,
+            None => running_url(&settings.data_dir, DATABASE)?,
+        };
+        match running {
+            Some(url) => {
+                let pool = store::pool(&url.into(), settings.max_connections, name, Sessions::Own)?;
+                Ok(Self { pool, server: None })
+            }
+            None => Self::open(settings, name, false).await,
+        }
     }
 
     /// Connections to it.

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, AdminContext};
+use crate::admin::{self, AdminContext, AdminState};
 use crate::clients::shopee::ShopeeClient;
 use crate::clock::{self, SharedClock};
 use crate::config::{Config, Role, Roles};
@@ -76,17 +76,7 @@ impl App {
     pub async fn start(config: Config, roles: &Roles, migrate: bool) -> anyhow::Result<Self> {
         let worker = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let database = Database::open(&config.database, &worker, migrate).await?;
-        let sealer = Sealer::new(config.encryption_key.as_ref())?;
-        let parts = Parts {
-            pool: database.pool().clone(),
-            clock: clock::system(),
-            plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
-            waker: Waker::default(),
-            worker,
-            errands: Waker::default(),
-            sealer,
-            config,
-        };
+        let parts = Parts::new(config, &database, worker)?;
         prepare(&parts).await?;
         let admin_listener = listen(parts.config.admin.listen, "ADMIN_LISTEN").await?;
         let broken = CancellationToken::new();
@@ -186,16 +176,7 @@ impl App {
     }
 
     fn serve_admin(&mut self, listener: TcpListener, parts: &Parts, roles: &Roles) {
-        let state = Arc::new(AdminContext {
-            pool: parts.pool.clone(),
-            settings: parts.config.admin.clone(),
-            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
-            started_at: parts.clock.now(),
-            clock: parts.clock.clone(),
-            waker: parts.waker.clone(),
-            errands: parts.errands.clone(),
-            metrics: metrics::install(),
-        });
+        let state = parts.admin(roles);
         let router = if roles.has(Role::Admin) {
             admin::router(state.clone(), dashboard::router(state))
         } else {
@@ -257,6 +238,15 @@ pub async fn run(
     Ok(())
 }
 
+/// The admin API over `database` without a listener: what the command line asks. Changes made through it wake no
+/// worker at once; the workers' own polling finds them.
+///
+/// # Errors
+/// When the settings cannot be used.
+pub fn console(config: Config, database: &Database) -> anyhow::Result<axum::Router> {
+    Ok(admin::console(Parts::new(config, database, "command".to_owned())?.admin(&Roles::none())))
+}
+
 /// What every process does before it works, safe to do in several at once.
 async fn prepare(parts: &Parts) -> anyhow::Result<()> {
     let mut connection = parts.pool.acquire().await.context("connecting to the database")?;
@@ -296,6 +286,34 @@ impl Parts {
     fn shopee_client(&self) -> anyhow::Result<ShopeeClient> {
         let gate = ShopeeGate::new(self.pool.clone(), &self.config.shopee);
         Ok(ShopeeClient::new(&self.config.shopee, self.clock.clone())?.with_gate(Arc::new(gate)))
+    }
+
+    /// What a process shares, before it has begun anything.
+    fn new(config: Config, database: &Database, worker: String) -> anyhow::Result<Self> {
+        Ok(Self {
+            pool: database.pool().clone(),
+            clock: clock::system(),
+            plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
+            waker: Waker::default(),
+            errands: Waker::default(),
+            worker,
+            sealer: Sealer::new(config.encryption_key.as_ref())?,
+            config,
+        })
+    }
+
+    /// What the admin API works with.
+    fn admin(&self, roles: &Roles) -> AdminState {
+        Arc::new(AdminContext {
+            pool: self.pool.clone(),
+            settings: self.config.admin.clone(),
+            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            started_at: self.clock.now(),
+            clock: self.clock.clone(),
+            waker: self.waker.clone(),
+            errands: self.errands.clone(),
+            metrics: metrics::install(),
+        })
     }
 
     fn api_is_configured(&self) -> bool {

@@ -19,7 +19,7 @@ const SHOWN: i64 = 5;
 Checks every promise about the tables: no event without its jobs, no job lost or done twice,
 no order or sheet row moved backwards, amounts that add up. Prints each with its breaks, and what
 became of the events per kind of job. Only reads; needs DATABASE_URL, or the private Postgres
-under DATA_DIR while no other pushbox uses it. Exit code 1 when a promise is broken.
+under DATA_DIR, also while pushbox runs. Exit code 1 when a promise is broken.
 
 Examples:
   pushbox audit
@@ -43,7 +43,7 @@ struct Findings {
 }
 
 async fn audit(loaded: Loaded, as_json: bool) -> Outcome {
-    let database = Database::open(&loaded.config.database, "audit", false).await?;
+    let database = Database::attach(&loaded.config.database, "audit").await?;
     let findings = find(&database).await;
     database.close().await;
     let findings = findings.context("cannot audit the database; was it migrated? (pushbox migrate)")?;

@@ -1,18 +1,27 @@
 //! The commands, one file each. Reads arguments, says what happened, decides the exit code; the work is
 //! done by what is below.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 what was asked for is not there.
 
 mod audit;
+mod completions;
+mod console;
 mod demo;
+mod events;
+mod explain;
+mod jobs;
 mod keygen;
 mod migrate;
 mod openapi;
+mod queues;
 mod scene;
+mod schedules;
 mod send;
 mod serve;
+mod show;
 mod shutdown;
 mod simulate;
+mod stats;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,12 +45,13 @@ Start here:
   pushbox demo                 see it work, without any account
   pushbox keygen               print ADMIN_TOKEN and other keys
   pushbox serve                run it
+  pushbox explain <order>      what happened to an order, and what happens next
 
 Settings come from the environment, from `.env` in the working directory, and from `pushbox.toml`;
 the environment wins. `.env.example` and README list them all. A secret can be kept in a file:
 NAME_FILE=path.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.",
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 what was asked for is not there.",
     disable_help_subcommand = true
 )]
 struct Cli {
@@ -59,10 +69,17 @@ enum Command {
     Serve(serve::Arguments),
     Migrate(migrate::Arguments),
     Audit(audit::Arguments),
+    Explain(explain::Arguments),
+    Stats(stats::Arguments),
+    Queues(queues::Arguments),
+    Events(events::Arguments),
+    Jobs(jobs::Arguments),
+    Schedules(schedules::Arguments),
     Simulate(simulate::Arguments),
     Send(send::Arguments),
     Openapi(openapi::Arguments),
     Keygen(keygen::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// How much goes wrong in a simulation.
@@ -93,6 +110,8 @@ enum Failure {
     Usage(String),
     /// The work failed: exit code 1.
     Failed(anyhow::Error),
+    /// What was asked for is not there: exit code 3.
+    Missing(String),
 }
 
 impl From<Faults> for Failure {
@@ -110,7 +129,7 @@ impl From<anyhow::Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) => f.write_str(text),
+            Self::Usage(text) | Self::Missing(text) => f.write_str(text),
             Self::Failed(error) => write!(f, "{error:#}"),
         }
     }
@@ -137,7 +156,11 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("pushbox: {failure}");
-            ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+            ExitCode::from(match failure {
+                Failure::Failed(_) => 1,
+                Failure::Usage(_) => 2,
+                Failure::Missing(_) => 3,
+            })
         }
     }
 }
@@ -149,10 +172,17 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Serve(arguments) => serve::run(&arguments, config),
         Command::Migrate(arguments) => migrate::run(&arguments, config),
         Command::Audit(arguments) => audit::run(&arguments, config),
+        Command::Explain(arguments) => explain::run(&arguments, config),
+        Command::Stats(arguments) => stats::run(&arguments, config),
+        Command::Queues(arguments) => queues::run(&arguments, config),
+        Command::Events(arguments) => events::run(&arguments, config),
+        Command::Jobs(arguments) => jobs::run(&arguments, config),
+        Command::Schedules(arguments) => schedules::run(&arguments, config),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
 }
 

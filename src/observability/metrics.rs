@@ -29,6 +29,8 @@ pub enum Shape {
 pub struct Metric {
     /// The name in `/metrics`.
     pub name: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
     /// What kind of number it is.
     pub shape: Shape,
     /// The unit of its value.
@@ -38,34 +40,42 @@ pub struct Metric {
 }
 
 macro_rules! declare {
-    ($($constant:ident = $shape:ident $name:literal, $unit:ident, $help:literal;)*) => {
+    ($($constant:ident = $shape:ident $name:literal [$($label:literal),*], $unit:ident, $help:literal;)*) => {
         $(const $constant: &str = $name;)*
         /// Every metric there is.
         pub const ALL: &[Metric] = &[
-            $(Metric { name: $name, shape: Shape::$shape, unit: Unit::$unit, help: $help },)*
+            $(Metric { name: $name, labels: &[$($label),*], shape: Shape::$shape, unit: Unit::$unit, help: $help },)*
         ];
     };
 }
 
 declare! {
-    PUSHES = Counter "pushbox_pushes_total", Count, "Requests to the webhook, by source and outcome";
-    COMMIT_SECONDS = Histogram "pushbox_commit_seconds", Seconds, "Time that one group commit of pushes took";
-    COMMIT_PUSHES = Histogram "pushbox_commit_pushes", Count, "Pushes in one group commit";
-    JOBS = Counter "pushbox_jobs_total", Count,
+    PUSHES = Counter "pushbox_pushes_total" ["source", "outcome"], Count,
+        "Requests to the webhook, by source and outcome";
+    COMMIT_SECONDS = Histogram "pushbox_commit_seconds" [], Seconds, "Time that one group commit of pushes took";
+    COMMIT_PUSHES = Histogram "pushbox_commit_pushes" [], Count, "Pushes in one group commit";
+    JOBS = Counter "pushbox_jobs_total" ["queue", "outcome"], Count,
         "Moves of jobs by queue and outcome: claimed, completed, retried, waiting, dead";
-    JOB_SECONDS = Histogram "pushbox_job_seconds", Seconds, "Time that one job or batch ran, by queue and kind";
-    QUEUE_JOBS = Gauge "pushbox_queue_jobs", Count,
+    JOB_SECONDS = Histogram "pushbox_job_seconds" ["queue", "kind"], Seconds,
+        "Time that one job or batch ran, by queue and kind";
+    QUEUE_JOBS = Gauge "pushbox_queue_jobs" ["queue", "state"], Count,
         "Jobs alive by queue and state, over all processes; as of the scrape";
-    QUEUE_OLDEST_SECONDS = Gauge "pushbox_queue_oldest_ready_seconds", Seconds,
+    QUEUE_OLDEST_SECONDS = Gauge "pushbox_queue_oldest_ready_seconds" ["queue"], Seconds,
         "How long the oldest due job of a queue has been due; as of the scrape";
-    DATABASE_UP = Gauge "pushbox_database_up", Count, "1 when the database answered at the scrape, else 0";
-    CLIENT_CALLS = Counter "pushbox_client_calls_total", Count,
+    DATABASE_UP = Gauge "pushbox_database_up" [], Count, "1 when the database answered at the scrape, else 0";
+    CLIENT_CALLS = Counter "pushbox_client_calls_total" ["service", "endpoint", "outcome"], Count,
         "Calls to outside services by service, endpoint and outcome";
-    CLIENT_SECONDS = Histogram "pushbox_client_call_seconds", Seconds,
+    CLIENT_SECONDS = Histogram "pushbox_client_call_seconds" ["service", "endpoint"], Seconds,
         "Time that one call to an outside service took, by service and endpoint";
-    SHEET_ROWS = Counter "pushbox_sheet_rows_written_total", Count, "Spreadsheet rows written, by tab";
-    TELEGRAM_MESSAGES = Counter "pushbox_telegram_messages_total", Count, "Telegram messages sent, by outcome";
-    HTTP_REQUESTS = Counter "pushbox_admin_requests_total", Count, "Requests to the admin listener by status class";
+    SHEET_ROWS = Counter "pushbox_sheet_rows_written_total" ["tab"], Count, "Spreadsheet rows written, by tab";
+    TELEGRAM_MESSAGES = Counter "pushbox_telegram_messages_total" ["outcome"], Count,
+        "Telegram messages sent, by outcome";
+    SCHEDULE_RUNS = Counter "pushbox_schedule_runs_total" ["task", "outcome"], Count,
+        "Runs of scheduled tasks by task and outcome: ok, failed, taken_over";
+    SCHEDULE_SECONDS = Histogram "pushbox_schedule_run_seconds" ["task"], Seconds,
+        "Time that one run of a scheduled task took";
+    HTTP_REQUESTS = Counter "pushbox_admin_requests_total" ["status"], Count,
+        "Requests to the admin listener by status class";
 }
 
 /// Upper bounds in seconds: from a commit on a fast disk to a slow API call.
@@ -293,6 +303,12 @@ pub fn admin_request(status: u16) {
     counter!(HTTP_REQUESTS, "status" => class).increment(1);
 }
 
+/// A run of a scheduled task ended: `ok`, `failed`, or `taken_over` by another process.
+pub fn schedule_ran(task: &'static str, outcome: &'static str, duration: Duration) {
+    counter!(SCHEDULE_RUNS, "task" => task, "outcome" => outcome).increment(1);
+    histogram!(SCHEDULE_SECONDS, "task" => task).record(duration.as_secs_f64());
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -323,6 +339,7 @@ mod tests {
         client_called("shopee", "order/get_order_detail", "ok", Duration::from_millis(70));
         sheet_rows_written("Orders", 1);
         telegram_message("ok");
+        schedule_ran("maintain", "ok", Duration::from_millis(30));
         admin_request(200);
 
         let text = install().render();

@@ -97,8 +97,7 @@ fn elsewhere(data_dir: &Path, account: Account, ephemeral: bool) -> Result<PathB
     let base = if ephemeral {
         std::env::temp_dir().join(format!("pushbox-{:016x}", rand::rng().random::<u64>()))
     } else {
-        let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-        Path::new(SYSTEM_HOMES).join(hex::encode(&digest[..8]))
+        system_home(data_dir)
     };
     let made = if ephemeral { DirBuilder::new().mode(0o755).create(&base) } else { open_directories(&base) };
     made.map_err(|source| PostgresError::Unreachable {
@@ -120,6 +119,18 @@ fn elsewhere(data_dir: &Path, account: Account, ephemeral: bool) -> Result<PathB
         );
     }
     Ok(base.join("postgres"))
+}
+
+/// Where the cluster of `data_dir` is kept when it cannot be there.
+fn system_home(data_dir: &Path) -> PathBuf {
+    let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
+    Path::new(SYSTEM_HOMES).join(hex::encode(&digest[..8]))
+}
+
+/// The places where the cluster of `data_dir` may be.
+pub(super) fn homes_of(data_dir: &Path) -> Vec<PathBuf> {
+    let data_dir = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    vec![data_dir.join("postgres"), system_home(&data_dir).join("postgres")]
 }
 
 /// Creates `path` and its parents so that everybody can enter them, whatever the umask is.

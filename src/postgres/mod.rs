@@ -12,6 +12,7 @@
 //! This module knows no tables and speaks no SQL; it hands out a URL. Unix only.
 
 mod account;
+mod attach;
 mod binaries;
 mod cluster;
 mod download;
@@ -27,6 +28,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use account::Account;
+pub use attach::running_url;
 use binaries::Binaries;
 pub use error::PostgresError;
 use home::Home;

@@ -18,6 +18,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::observability::metrics;
 use crate::store::schedules::{
     ask_run, claim_tick, ensure, finish_run, keep_run, nobody_ran_for, prune_runs,
 };
@@ -135,13 +136,16 @@ impl Driver {
 
 async fn run_task(pool: PgPool, task: Arc<dyn Task>, run: i64) {
     let name = task.name();
+    let begun = tokio::time::Instant::now();
     let outcome = tokio::select! {
         outcome = task.run() => outcome,
         () = lose_lease(&pool, &*task, run) => {
             tracing::warn!(task = name, "scheduled task {name} was taken over by another process; stopped here");
+            metrics::schedule_ran(name, "taken_over", begun.elapsed());
             return;
         }
     };
+    metrics::schedule_ran(name, if outcome.is_ok() { "ok" } else { "failed" }, begun.elapsed());
     match &outcome {
         Ok(result) => tracing::debug!(task = name, %result, "scheduled task {name} ran"),
         Err(error) => tracing::error!(task = name, "scheduled task {name} failed: {error:#}"),

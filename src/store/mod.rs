@@ -21,6 +21,7 @@ pub mod deliveries;
 pub mod destinations;
 pub mod event_reads;
 pub mod events;
+pub mod explain;
 pub mod health;
 pub mod job_reads;
 mod migrate;

@@ -91,6 +91,11 @@ impl TestApp {
         self.app.public_address().expect("a receiver")
     }
 
+    /// The database, for a program beside the app.
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
+    }
+
     /// A request to the webhook, to be changed and sent.
     pub(crate) fn webhook(&self) -> reqwest::RequestBuilder {
         self.http.post(format!("http://{}/webhook/shopee", self.public()))

@@ -1,0 +1,187 @@
+//! `pushbox events`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::cli::console::Console;
+use crate::cli::show::{Column, Show, field, moment, number, table, text};
+use crate::cli::{Failure, Outcome, block_on, load};
+use crate::config::Roles;
+use crate::observability::redact::mask_personal;
+use crate::store::admin_actions::{AdminAction, insert_admin_action};
+
+/// List events, and look at one
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+Newest first. `pushbox explain` tells what came of one. The data of buyers in a payload is masked;
+--unmask shows it, and that is put on record in pushbox.admin_actions. Exit code 3 when
+there is no such event.
+
+Examples:
+  pushbox events --since 2h
+  pushbox events --about 2609150ABCDEF1
+  pushbox events --via lost_push --since 7d --json
+  pushbox events show 019a3c2e-7b1d-7c55-9f1e-2f6a1b0c9d8e"
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+
+    /// Only about this: an order number, a return number, an item
+    #[arg(long, value_name = "SUBJECT")]
+    about: Option<String>,
+
+    /// Only of this shop or account
+    #[arg(long)]
+    shop: Option<String>,
+
+    /// Only of this code of the platform
+    #[arg(long)]
+    code: Option<String>,
+
+    /// Only of this source
+    #[arg(long)]
+    source: Option<String>,
+
+    /// Only those that came by push, `lost_push`, reconcile or manual
+    #[arg(long)]
+    via: Option<String>,
+
+    /// Only those received since: a time ago such as 90m, 2h or 3d, or a time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<String>,
+
+    /// Only those received before
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<String>,
+
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: u16,
+
+    #[command(flatten)]
+    show: Show,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show one event with its payload and its jobs
+    Show {
+        /// Its id
+        id: Uuid,
+
+        /// Show the data of buyers too; this is put on record
+        #[arg(long)]
+        unmask: bool,
+
+        #[command(flatten)]
+        show: Show,
+    },
+}
+
+pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
+    let loaded = load(config, &Roles::none())?;
+    block_on(async {
+        let console = Console::open(loaded).await?;
+        let done = answer(&console, arguments).await;
+        console.close().await;
+        done
+    })
+}
+
+async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
+    if let Some(Action::Show { id, unmask, show }) = &arguments.action {
+        if *unmask {
+            record_unmasking(console, *id).await?;
+        }
+        return show.answer(async || one(console, *id, *unmask).await, render_one).await;
+    }
+    let of = |value: &Option<String>| value.clone().unwrap_or_default();
+    let query = [
+        ("subject", of(&arguments.about)),
+        ("account", of(&arguments.shop)),
+        ("code", of(&arguments.code)),
+        ("source", of(&arguments.source)),
+        ("via", of(&arguments.via)),
+        ("since", of(&arguments.since)),
+        ("until", of(&arguments.until)),
+        ("limit", arguments.limit.to_string()),
+    ];
+    let list = async || console.get("/events", &query).await;
+    arguments.show.answer(list, |page| table(&page["events"], LIST, "no event matches")).await
+}
+
+const LIST: &[Column] = &[
+    text("RECEIVED (UTC)", |event| field(event, "received_at")),
+    text("CODE", |event| field(event, "code")),
+    text("KIND", |event| field(event, "kind")),
+    text("SHOP", |event| field(event, "account")),
+    text("ABOUT", |event| field(event, "subject")),
+    text("VIA", |event| field(event, "via")),
+    number("AGAIN", |event| field(event, "redeliveries")),
+    text("STATE", |event| field(event, "state")),
+    text("ID", |event| field(event, "id")),
+];
+
+async fn one(console: &Console, id: Uuid, unmask: bool) -> Result<Value, Failure> {
+    let mut answer = console.get(&format!("/events/{id}"), &[]).await?;
+    if !unmask {
+        mask_personal(&mut answer["event"]["payload"]);
+        // Bytes that are no JSON cannot be looked into.
+        if answer["event"]["body_base64"].is_string() {
+            answer["event"]["body_base64"] = json!("***");
+        }
+    }
+    Ok(answer)
+}
+
+async fn record_unmasking(console: &Console, id: Uuid) -> Result<(), Failure> {
+    let (request_id, subject) = (Uuid::new_v4().to_string(), format!("event {id}"));
+    let action =
+        AdminAction { request_id: &request_id, action: "unmask_event", subject: &subject, detail: json!({}) };
+    insert_admin_action(console.pool(), &action).await.map_err(|error| {
+        Failure::Failed(anyhow::Error::new(error).context("putting the unmasking on record"))
+    })
+}
+
+fn render_one(answer: &Value) -> String {
+    let event = &answer["event"];
+    let mut shown = String::new();
+    for name in [
+        "id",
+        "source",
+        "account",
+        "code",
+        "kind",
+        "subject",
+        "via",
+        "occurred_at",
+        "received_at",
+        "redeliveries",
+        "last_seen_at",
+        "state",
+        "parse_error",
+    ] {
+        let value = field(event, name);
+        if !value.is_empty() {
+            let _ = writeln!(shown, "{name:<13} {value}");
+        }
+    }
+    let payload = serde_json::to_string_pretty(&event["payload"]).unwrap_or_default();
+    let _ = writeln!(shown, "\n{payload}\n");
+    let columns = [
+        number("JOB", |job| field(job, "id")),
+        text("KIND", |job| field(job, "kind")),
+        text("STATE", |job| field(job, "state")),
+        number("ATTEMPTS", |job| field(job, "attempt")),
+        text("FINISHED (UTC)", |job| field(job, "finished_at")),
+        text("NOTE, OR ERROR", |job| format!("{}{}", field(job, "note"), field(job, "last_error"))),
+    ];
+    shown.push_str(&table(&event["jobs"], &columns, "it asked for nothing"));
+    shown
+}

@@ -1,0 +1,291 @@
+//! `pushbox jobs`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli::console::Console;
+use crate::cli::show::{Column, Show, brief, confirm, field, number, table, text};
+use crate::cli::{Failure, Outcome, block_on, load};
+use crate::config::Roles;
+use crate::store::job_reads::list_dead_groups;
+
+/// The most a page may have.
+const PAGE: u16 = 500;
+
+/// List jobs that are alive, look at one, try dead ones again
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+A dead job was given up after MAX_ATTEMPTS, or can never work. Mend the reason, then retry: it
+gets all its attempts again. Every retry is on record in pushbox.admin_actions. Exit code 3 when there
+is no such job, or none that matches.
+
+Examples:
+  pushbox jobs                                      what is alive, newest first
+  pushbox jobs --queue sheet --watch
+  pushbox jobs dead                                 the dead by what they died of
+  pushbox jobs show 4711                            with every attempt and its error
+  pushbox jobs retry 4711
+  pushbox jobs retry --queue sheet --error 'protected' --yes"
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+
+    #[command(flatten)]
+    which: Which,
+
+    /// Only `ready`, `running` or `dead` ones
+    #[arg(long)]
+    state: Option<String>,
+
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: u16,
+
+    #[command(flatten)]
+    show: Show,
+}
+
+/// Filters that several actions have.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Which {
+    /// Only of this queue: enrich, sheet, notify or forward
+    #[arg(long)]
+    queue: Option<String>,
+
+    /// Only of this kind, for example `upsert_sheet_row`
+    #[arg(long)]
+    kind: Option<String>,
+
+    /// Only with this coalescing key
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl Which {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let of = |value: &Option<String>| value.clone().unwrap_or_default();
+        vec![("queue", of(&self.queue)), ("kind", of(&self.kind)), ("key", of(&self.key))]
+    }
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show the dead jobs grouped by what they died of
+    Dead {
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Show one job, alive or ended, with all its errors
+    Show {
+        /// Its number
+        id: i64,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Try dead jobs again: those of these numbers, or all that the filters name
+    Retry {
+        /// Their numbers
+        #[arg(value_name = "ID", conflicts_with_all = ["queue", "kind", "key", "error", "all"])]
+        ids: Vec<i64>,
+
+        #[command(flatten)]
+        which: Which,
+
+        /// Only those whose error has this in it, in any case
+        #[arg(long, value_name = "TEXT")]
+        error: Option<String>,
+
+        /// All that are dead
+        #[arg(long)]
+        all: bool,
+
+        /// Do not ask before many are retried
+        #[arg(long)]
+        yes: bool,
+
+        /// One JSON document that says what became of them
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
+    let loaded = load(config, &Roles::none())?;
+    block_on(async {
+        let console = Console::open(loaded).await?;
+        let done = answer(&console, arguments).await;
+        console.close().await;
+        done
+    })
+}
+
+async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
+    match &arguments.action {
+        None => {
+            let mut query = arguments.which.query();
+            query.push(("state", arguments.state.clone().unwrap_or_default()));
+            query.push(("limit", arguments.limit.to_string()));
+            let list = async || console.get("/jobs", &query).await;
+            arguments.show.answer(list, |page| table(&page["jobs"], LIST, "no job is alive")).await
+        }
+        Some(Action::Dead { show }) => {
+            show.answer(
+                async || dead(console).await,
+                |groups| table(&groups["groups"], GROUPS, "no job is dead"),
+            )
+            .await
+        }
+        Some(Action::Show { id, show }) => {
+            let get = async || console.get(&format!("/jobs/{id}"), &[]).await;
+            show.answer(get, render_one).await
+        }
+        Some(Action::Retry { ids, which, error, all, yes, json }) => {
+            let ids = if ids.is_empty() {
+                let narrowed =
+                    which.queue.is_some() || which.kind.is_some() || which.key.is_some() || error.is_some();
+                if !narrowed && !all {
+                    return Err(Failure::Usage("which? Name jobs, or a filter, or --all".to_owned()));
+                }
+                let ids = matching(console, which, error.as_deref()).await?;
+                confirm(&format!("Retry {} dead jobs?", ids.len()), *yes)?;
+                ids
+            } else {
+                ids.clone()
+            };
+            retry(console, &ids, *json).await
+        }
+    }
+}
+
+const LIST: &[Column] = &[
+    number("ID", |job| field(job, "id")),
+    text("QUEUE", |job| field(job, "queue")),
+    text("KIND", |job| field(job, "kind")),
+    text("STATE", |job| field(job, "state")),
+    text("KEY", |job| field(job, "key")),
+    number("ATTEMPTS", |job| format!("{}/{}", field(job, "attempt"), field(job, "max_attempts"))),
+    text("RUNS AT (UTC)", |job| field(job, "run_at")),
+    text("WAITS FOR, OR ERROR", |job| {
+        let waits = field(job, "waiting_on");
+        brief(&if waits.is_empty() { field(job, "last_error") } else { waits })
+    }),
+];
+
+const GROUPS: &[Column] = &[
+    number("JOBS", |group| field(group, "jobs")),
+    text("QUEUE", |group| field(group, "queue")),
+    text("KIND", |group| field(group, "kind")),
+    text("OLDEST (UTC)", |group| field(group, "oldest_created_at")),
+    text("ERROR", |group| brief(&field(group, "error"))),
+];
+
+async fn dead(console: &Console) -> Result<Value, Failure> {
+    let groups = list_dead_groups(console.pool())
+        .await
+        .map_err(|error| anyhow::Error::new(error).context("reading the dead jobs"))?;
+    let view = groups.into_iter().map(|group| {
+        json!({ "queue": group.queue, "kind": group.kind, "error": group.error, "jobs": group.jobs,
+                "oldest_created_at": group.oldest_created_at })
+    });
+    Ok(json!({ "groups": view.collect::<Vec<_>>() }))
+}
+
+fn render_one(answer: &Value) -> String {
+    let job = &answer["job"];
+    let mut shown = String::new();
+    for name in [
+        "id",
+        "queue",
+        "kind",
+        "state",
+        "key",
+        "attempt",
+        "max_attempts",
+        "run_at",
+        "waiting_on",
+        "worker",
+        "event_id",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "note",
+        "payload",
+    ] {
+        let value = field(job, name);
+        if !value.is_empty() {
+            let _ = writeln!(shown, "{name:<13} {value}");
+        }
+    }
+    let columns = [
+        number("ATTEMPT", |failure| field(failure, "attempt")),
+        text("TIME (UTC)", |failure| field(failure, "at")),
+        text("ERROR", |failure| field(failure, "error")),
+    ];
+    shown.push('\n');
+    shown.push_str(&table(&job["errors"], &columns, "no attempt failed"));
+    shown
+}
+
+/// Numbers of the dead jobs that match.
+async fn matching(console: &Console, which: &Which, error: Option<&str>) -> Result<Vec<i64>, Failure> {
+    let error = error.map(str::to_lowercase);
+    let matches = |job: &Value| match &error {
+        Some(part) => field(job, "last_error").to_lowercase().contains(part),
+        None => true,
+    };
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let mut query = which.query();
+        query.extend([("state", "dead".to_owned()), ("limit", PAGE.to_string()), ("cursor", cursor.clone())]);
+        let page = console.get("/jobs", &query).await?;
+        let jobs = page["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        ids.extend(jobs.iter().filter(|job| matches(job)).filter_map(|job| job["id"].as_i64()));
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None if ids.is_empty() => return Err(Failure::Missing("no dead job matches".to_owned())),
+            None => return Ok(ids),
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what became of the jobs")]
+async fn retry(console: &Console, ids: &[i64], as_json: bool) -> Outcome {
+    let bar = ProgressBar::new(ids.len() as u64);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}, {eta} to go");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let (mut retried, mut refused) = (Vec::new(), Vec::new());
+    for id in ids {
+        match console.post(&format!("/jobs/{id}/retry"), None).await {
+            Ok(_) => retried.push(*id),
+            // One that is gone or was retried by somebody else does not hold up the others.
+            Err(error @ (Failure::Missing(_) | Failure::Failed(_))) => refused.push((*id, error.to_string())),
+            Err(error) => return Err(error),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if as_json {
+        let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
+        println!("{}", json!({ "retried": retried, "refused": refused }));
+    } else {
+        println!("{} of {} jobs are ready again", retried.len(), ids.len());
+        for (id, why) in &refused {
+            println!("  job {id}: {why}");
+        }
+    }
+    match (retried.is_empty(), refused.is_empty()) {
+        (_, true) => Ok(()),
+        (true, _) if ids.len() == 1 => Err(Failure::Missing(format!("job {} was not retried", ids[0]))),
+        _ => {
+            Err(Failure::Failed(anyhow::anyhow!("{} of {} jobs were not retried", refused.len(), ids.len())))
+        }
+    }
+}
