@@ -26,6 +26,7 @@ use crate::queue::{Bell, Plan, Presence, Waker};
 use crate::receiver::{self, Committer, Receiver, Throttle};
 use crate::store;
 
+pub mod authorize;
 mod database;
 mod errands;
 pub mod listener;

@@ -10,6 +10,7 @@ mod demo;
 mod events;
 mod explain;
 mod jobs;
+mod doctor;
 mod keygen;
 mod migrate;
 mod openapi;
@@ -19,6 +20,7 @@ mod schedules;
 mod send;
 mod serve;
 mod show;
+mod shopee;
 mod shutdown;
 mod simulate;
 mod stats;
@@ -75,8 +77,10 @@ enum Command {
     Events(events::Arguments),
     Jobs(jobs::Arguments),
     Schedules(schedules::Arguments),
+    Doctor(doctor::Arguments),
     Simulate(simulate::Arguments),
     Send(send::Arguments),
+    Shopee(shopee::Arguments),
     Openapi(openapi::Arguments),
     Keygen(keygen::Arguments),
     Completions(completions::Arguments),
@@ -178,8 +182,10 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Events(arguments) => events::run(&arguments, config),
         Command::Jobs(arguments) => jobs::run(&arguments, config),
         Command::Schedules(arguments) => schedules::run(&arguments, config),
+        Command::Doctor(arguments) => doctor::run(&arguments, config),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),
+        Command::Shopee(arguments) => shopee::run(&arguments, config),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
 
 /// Why the database does not count as healthy.
 #[derive(Debug, thiserror::Error)]
@@ -23,4 +24,40 @@ pub async fn ping(pool: &PgPool, limit: Duration) -> Result<Duration, Unhealthy>
         Ok(Err(error)) => Err(Unhealthy::Failed(error)),
         Err(_) => Err(Unhealthy::Late(limit)),
     }
+}
+
+/// What a person should know about the database.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Facts {
+    /// For example 150004.
+    pub version_num: i32,
+    /// For example `on`.
+    pub fsync: String,
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+    /// Whether migrations were ever applied.
+    pub migrated: bool,
+}
+
+/// Asks the database about itself.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn facts(connection: &mut PgConnection) -> Result<Facts, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer AS version_num, current_setting('fsync') AS fsync,
+                clock_timestamp() AS now, to_regclass('pushbox.pushbox_schema_history') IS NOT NULL AS migrated",
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// The number of the newest migration that was applied.
+///
+/// # Errors
+/// When the database refuses, or was never migrated.
+pub async fn newest_migration(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("SELECT coalesce(max(version), 0)::integer FROM pushbox.pushbox_schema_history")
+        .fetch_one(connection)
+        .await
 }

@@ -123,6 +123,45 @@ pub async fn store_pair(
     Ok(stored)
 }
 
+/// Keeps the pair that an authorization was worth: a new shop, or new tokens of one that is known, whoever
+/// refreshes it now. What was paused for the shop goes on, and people are told that it is over.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn authorize(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+    pair: &SealedPair<'_>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO pushbox.shops AS s (platform, shop_id, access_token, refresh_token, access_expires_at,
+                                         refreshed_at, authorized_at)
+         VALUES ($1, $2, $3, $4, $5, now(), now())
+         ON CONFLICT (platform, shop_id) DO UPDATE SET
+             access_token = excluded.access_token, refresh_token = excluded.refresh_token,
+             access_expires_at = excluded.access_expires_at, refreshed_at = now(), authorized_at = now(),
+             token_version = s.token_version + 1, refresh_lease = NULL, refresh_lease_until = NULL,
+             refresh_intent_at = NULL, refresh_failures = 0, refresh_after = NULL,
+             state = 'active', state_reason = NULL, updated_at = now()",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .bind(pair.access_token)
+    .bind(pair.refresh_token)
+    .bind(pair.access_expires_at)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE pushbox.destinations SET paused_until = NULL WHERE kind = $1 AND name = $2")
+        .bind(platform)
+        .bind(shop_id)
+        .execute(&mut *connection)
+        .await?;
+    resolve(connection, &authorization_key(platform, shop_id)).await?;
+    resolve(connection, &refresh_key(platform, shop_id)).await?;
+    Ok(())
+}
+
 /// Gives a lease back after a failed call. `spent`: the token may have been spent all the same, so the next
 /// try is a recovery.
 ///

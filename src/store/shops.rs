@@ -95,3 +95,13 @@ pub async fn expire_access(
     .await?;
     Ok(())
 }
+
+/// How many shops there are in each state.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_states(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    sqlx::query_as("SELECT state, count(*) FROM pushbox.shops GROUP BY state ORDER BY state")
+        .fetch_all(connection)
+        .await
+}

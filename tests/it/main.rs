@@ -10,6 +10,7 @@ mod crash;
 mod commands;
 mod demo;
 mod destinations;
+mod doctor;
 mod flow;
 mod forward;
 mod generated;

@@ -252,7 +252,54 @@ async fn a_shop_to_be_authorized_again_holds_its_jobs_without_charging_them() {
     assert_eq!(told.len(), 1);
     assert!(told[0].text.contains("has to be authorized again"), "{}", told[0].text);
     assert!(told[0].text.contains("pushbox shopee authorize"), "{}", told[0].text);
-    app.app.stop().await;
+
+    // The seller follows the link, and a person exchanges the code.
+    let link = app.command(&["shopee", "authorize", "--redirect", "https://hooks.example.com/done"]).await;
+    assert!(link.contains("auth_type=seller") && link.contains("partner_id=2000001"), "{link}");
+    let signed = ["shopee", "authorize", "--legacy", "--redirect", "https://hooks.example.com/done"];
+    let signed = app.command(&signed).await;
+    assert!(signed.contains("/api/v2/shop/auth_partner?") && signed.contains("sign="), "{signed}");
+    app.simulator.add_shop(PARTNER, SHOP, "SG");
+    let code = app.simulator.issue_code(PARTNER, SHOP);
+    let shop = SHOP.to_string();
+    let said = app.command(&["shopee", "authorize", "--code", &code, "--shop-id", &shop]).await;
+    assert_eq!(said, format!("shop {SHOP} is authorized\n"));
+    app.drain().await;
+    assert_eq!(app.count("SELECT count(*) FROM pushbox.orders").await, 1, "its job went on");
+    let attempts = "SELECT sum(attempt) FROM pushbox.job_history WHERE kind = 'enrich_order'";
+    assert_eq!(app.count(attempts).await, 1, "waiting charged nothing");
+    app.until("SELECT count(*) FROM pushbox.alerts WHERE resolved_told_at IS NOT NULL").await;
+    assert_eq!(
+        app.simulator.messages_in_topic(-1_001_000_000_009, "Alerts").len(),
+        2,
+        "told when it is over"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn push_settings_are_shown_and_changed_only_when_meant() {
+    let app = TestApp::start_with(&[("LOST_PUSH_INTERVAL", "24h")]).await;
+    let shown = app.command(&["shopee", "push-config", "show"]).await;
+    assert!(
+        shown.contains("https://hooks.example.com/webhook/shopee") && shown.contains("Normal"),
+        "{shown}"
+    );
+    let on = || app.simulator.read(|world| world.shopee.apps[&PARTNER].push_on.contains(&9));
+    let set = app.command(&["shopee", "push-config", "set", "--on", "3,9"]).await;
+    assert!(set.contains("code 9  off -> on") && !set.contains("code 3"), "{set}");
+    assert!(!on(), "nothing is written without --yes");
+    app.command(&["shopee", "push-config", "set", "--on", "3,9", "--yes"]).await;
+    assert!(on());
+    app.until(
+        "SELECT count(*) FROM pushbox.schedules WHERE name = 'lost_pushes' AND last_success_at IS NOT NULL",
+    )
+    .await;
+    app.simulator.lose_push(PARTNER, Some(SHOP), 3, &status_push("L1", "SHIPPED", AT).to_string());
+    let lost = app.command(&["shopee", "lost"]).await;
+    assert!(lost.contains("L1") && lost.contains("1 lost pushes wait"), "{lost}");
+    assert_eq!(app.simulator.lost_pushes(), 1, "looking confirms nothing");
+    app.finish().await;
 }
 
 #[tokio::test]

@@ -82,6 +82,27 @@ impl TestApp {
         Self { app: start_app(&settings, &toml).await, simulator, pool, http, database, settings, toml }
     }
 
+    /// Runs a command of the program with this app's settings; what it printed, of a success.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
+        let (done, text) = self.try_command(arguments).await;
+        assert!(done, "{arguments:?}: {text}");
+        text
+    }
+
+    /// The same, and whether it succeeded.
+    pub(crate) async fn try_command(&self, arguments: &[&str]) -> (bool, String) {
+        let directory = tempfile::tempdir().expect("an empty working directory");
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_pushbox"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .env_clear()
+            .envs(&self.settings)
+            .output()
+            .await
+            .expect("run pushbox");
+        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+    }
+
     /// A second process over the same database and the same world.
     pub(crate) async fn replica(&self) -> App {
         start_app(&self.settings, &self.toml).await
