@@ -21,8 +21,8 @@ const PAGE: u16 = 500;
     args_conflicts_with_subcommands = true,
     after_long_help = "\
 A dead job was given up after MAX_ATTEMPTS, or can never work. Mend the reason, then retry: it
-gets all its attempts again. Every retry is on record in pushbox.admin_actions. Exit code 3 when there
-is no such job, or none that matches.
+gets all its attempts again. Every retry is on record in pushbox.admin_actions. Exit code 3 when
+there is no such job, or none that matches.
 
 Examples:
   pushbox jobs                                      what is alive, newest first

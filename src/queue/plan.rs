@@ -79,7 +79,9 @@ impl Plan {
     }
 
     fn jobs_of(&self, event: &EventHead, hint: Option<&OrderHint>) -> Vec<NewJob> {
-        if let Some(OrderHint { order, changed_at }) = hint.filter(|_| self.wants_order(&event.code)) {
+        if let Some(OrderHint { order, changed_at }) =
+            hint.filter(|hint| self.wants_order(&event.code) && hint.order.platform == shopee::push::PLATFORM)
+        {
             let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
             let job = NewJob::new(&payload, self.max_attempts)
                 .key(order.to_string())
