@@ -9,6 +9,7 @@ use crate::domain::job::Queue;
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::queue::waiting::let_go;
+use crate::store;
 use crate::store::shop_tokens::{SealedPair, authorize};
 
 /// Exchanges the code that Shopee sent the seller on with, keeps the tokens sealed, and lets go of the jobs
@@ -26,7 +27,7 @@ pub async fn exchange(
     account: Account,
 ) -> anyhow::Result<Vec<i64>> {
     // The code works once: better to find out before that the tokens cannot be kept.
-    let mut transaction = pool.begin().await.context("connecting to the database")?;
+    let mut transaction = store::begin(pool).await.context("connecting to the database")?;
     let authorized = client.exchange_code(code, account).await.context("Shopee did not take the code")?;
     anyhow::ensure!(!authorized.shop_ids.is_empty(), "Shopee names no shop that this account has authorized");
     for shop_id in &authorized.shop_ids {

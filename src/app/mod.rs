@@ -106,7 +106,7 @@ impl App {
             let limit = parts.config.queue.shutdown_timeout;
             app.working.spawn("the scheduler", work::driver(&parts)?.run(stop, limit));
         }
-        let errands = errands::Errands::new(&parts, roles);
+        let errands = errands::Errands::new(&parts);
         app.working.spawn("the errands", errands.run(app.working.stop_token()));
         app.serve_admin(admin_listener, &parts, roles);
         if roles.has(Role::Receiver) {

@@ -23,7 +23,7 @@ use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
 use crate::store::breakers::{self, Admission};
 use crate::store::call_budget::APP;
-use crate::store::{destinations, events, orders, shops};
+use crate::store::{self, destinations, events, orders, shops};
 
 /// Shopee's recommendation for the income of several orders.
 const INCOME_AT_ONCE: usize = 20;
@@ -283,7 +283,7 @@ impl EnrichHandler {
 
     /// Everything an enrichment does to Postgres, or nothing.
     async fn commit(&self, fetched: &[Fetched<'_>]) -> Result<(), CompleteError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let done: Vec<_> = fetched.iter().map(|one| one.job.done()).collect();
         complete_in(&mut transaction, &done).await?;
         let served: Vec<Uuid> = fetched.iter().flat_map(|one| one.job.events.iter().copied()).collect();

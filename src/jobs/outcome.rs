@@ -8,7 +8,7 @@ use crate::clients::error::{ClientError, Concern};
 use crate::queue::Outcome;
 use crate::store::call_budget::APP;
 use crate::store::shop_tokens::require_authorization;
-use crate::store::{destinations, schedules, shops};
+use crate::store::{self, destinations, schedules, shops};
 
 /// After a burst limit without a hint from the platform.
 const AFTER_BURST: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub(crate) fn after_database(error: &sqlx::Error) -> Outcome {
 }
 
 async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result<Outcome, sqlx::Error> {
-    let mut connection = pool.begin().await?;
+    let mut connection = store::begin(pool).await?;
     let outcome = match error {
         ClientError::Unauthorized { .. } => {
             shops::expire_access(&mut connection, caller.platform, caller.shop_id, caller.access_token)

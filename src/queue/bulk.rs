@@ -7,10 +7,11 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
-use sqlx::{Connection, PgConnection, PgExecutor, Postgres, QueryBuilder};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::control::{self, Idle};
+use crate::store;
 use crate::store::job_reads::{JobFilter, count_jobs};
 
 /// Jobs that are changed in one transaction.
@@ -169,8 +170,8 @@ struct Open {
 ///
 /// # Errors
 /// When the database refuses; then nothing is changed.
-pub async fn advance(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
+pub async fn advance(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let mut transaction = store::begin(pool).await?;
     let open: Option<Open> = sqlx::query_as(
         "SELECT id, action, filter, last_job_id, up_to_job_id FROM pushbox.bulk_operations
          WHERE state IN ('waiting', 'running') ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED",

@@ -135,6 +135,8 @@ SELECT batch_key, priority, run_at, id, extract(epoch FROM run_at - now())::floa
 /// The commit does not wait for the disk: a claim that a crash of the server undoes is a lease that was lost, and
 /// every commit that follows, such as that of an intent, brings the claim to disk before itself.
 ///
+/// Whoever drops it before its end must not use the connection again.
+///
 /// # Errors
 /// When the database refuses; then nothing is claimed.
 pub async fn claim(

@@ -18,7 +18,7 @@ use super::shared::{Held, Shared};
 use super::spec::QueueSpec;
 use crate::domain::job::Queue;
 use crate::observability::metrics::{JobMove, jobs_moved};
-use crate::store::hang_up;
+use crate::store::{Engaged, hang_up};
 
 /// Lanes in one answer of a look.
 const LANES_AT_ONCE: i64 = 1000;
@@ -149,14 +149,14 @@ impl Source {
             claim_id,
             lease_seconds: shared.lease.as_secs_f64(),
         };
-        let mut connection = shared.pool.acquire().await?;
+        let mut engaged = Engaged::acquire(&shared.pool).await?;
         // A claim that comes after its lease is of no use; a host that vanished never answers.
-        let asked = claim(&mut connection, &request);
+        let asked = claim(engaged.connection(), &request);
         let Ok(rows) = tokio::time::timeout(shared.lease, asked).await else {
-            return Err(hang_up(connection));
+            return Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
         };
         let rows = rows?;
-        drop(connection);
+        engaged.free();
         let full = rows.len() >= room;
         self.claims_since_look += 1;
         self.rotation.claimed(&lanes, &rows, full, Instant::now());

@@ -53,7 +53,7 @@ impl Keeper {
         }
         loop {
             let mut connection = self.shared.keeper_pool.acquire().await?;
-            let asked = reap(&mut connection, REAP_AT_ONCE);
+            let asked = reap(&mut connection, REAP_AT_ONCE, self.shared.lease);
             let Ok(back) = tokio::time::timeout(self.shared.lease, asked).await else {
                 return Err(hang_up(connection));
             };

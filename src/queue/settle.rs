@@ -300,7 +300,7 @@ pub async fn begin_suspect(connection: &mut PgConnection, claim: Claim) -> Resul
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends the claims of running jobs that meet the condition.
+/// Ends the claims of running jobs that meet the condition. `$4`: their workers are known to be gone.
 macro_rules! reap {
     ($condition:literal) => {
         concat!(
@@ -310,19 +310,27 @@ macro_rules! reap {
             "    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
              ), ended AS (
                  DELETE FROM pushbox.jobs WHERE id = ANY (ARRAY(SELECT id FROM over)) AND state = 'running' RETURNING *
-             ), judged AS (
-                 SELECT *, (crashes + CASE WHEN crashes = 0 OR started_at IS NOT NULL THEN 1 ELSE 0 END)::smallint AS blame
+             ), seen AS (
+                 SELECT ended.*, EXISTS (SELECT FROM pushbox.workers w
+                                         WHERE w.id = ended.worker AND w.seen_at > ended.lease_until AND NOT $4) AS lives
                  FROM ended
+             ), judged AS (
+                 SELECT *, NOT lives AND (crashes = 0 OR started_at IS NOT NULL) AS charged,
+                        (crashes + CASE WHEN NOT lives AND (crashes = 0 OR started_at IS NOT NULL) THEN 1 ELSE 0 END)::smallint
+                            AS blame
+                 FROM seen
              ), back AS (
                  SELECT id, queue, kind, key, batch_key, payload, priority,
-                        CASE WHEN blame >= $2 THEN 'dead' ELSE 'ready' END AS state,
+                        CASE WHEN charged AND blame >= $2 THEN 'dead' ELSE 'ready' END AS state,
                         attempt, max_attempts, blame AS crashes, run_at, worker, NULL::text AS waiting_on,
                         event_id, merged_events,
-                        CASE WHEN blame >= $2
+                        CASE WHEN charged AND blame >= $2
                              THEN 'poison: ' || blame || ' workers in a row vanished while running it, the last was ' || coalesce(worker, 'unknown')
                              ELSE last_error END AS last_error,
                         errors || jsonb_build_object('attempt', attempt, 'at', clock_timestamp(),
-                                                     'error', 'its worker vanished: ' || coalesce(worker, 'unknown')) AS errors,
+                                                     'error', CASE WHEN lives THEN 'its lease ran out while its worker lived: '
+                                                                   ELSE 'its worker vanished: ' END
+                                                              || coalesce(worker, 'unknown')) AS errors,
                         created_at, started_at
                  FROM judged
              )",
@@ -332,17 +340,28 @@ macro_rules! reap {
 }
 
 /// Returns jobs whose lease is over. No attempt is charged: the worker is to blame. A first loss makes a job
-/// a suspect; a suspect that had begun when its worker vanished again comes closer to being poison.
+/// a suspect; a suspect that had begun when its worker vanished again comes closer to being poison. A worker that was
+/// seen after the lease was over has not vanished: it could not reach the database in time, which is nobody's fault.
+///
+/// Nothing is returned in the first `after_start` of the server's life: while it was away nobody could extend a lease,
+/// and whoever lives does so as soon as it is back.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn reap(connection: &mut PgConnection, limit: i64) -> Result<Vec<Moved>, sqlx::Error> {
-    sqlx::query_as(reap!("lease_until < now() AND $3::text IS NULL"))
-        .bind(limit)
-        .bind(MAX_CRASHES)
-        .bind(None::<&str>)
-        .fetch_all(connection)
-        .await
+pub async fn reap(
+    connection: &mut PgConnection,
+    limit: i64,
+    after_start: Duration,
+) -> Result<Vec<Moved>, sqlx::Error> {
+    sqlx::query_as(reap!(
+        "lease_until < now() AND now() > pg_postmaster_start_time() + $3 * interval '1 second'"
+    ))
+    .bind(limit)
+    .bind(MAX_CRASHES)
+    .bind(after_start.as_secs_f64())
+    .bind(false)
+    .fetch_all(connection)
+    .await
 }
 
 /// The same for all jobs of a process that is known to be gone, whatever is left of their leases.
@@ -357,6 +376,7 @@ pub(crate) async fn reap_worker<'c>(
         .bind(i64::MAX)
         .bind(MAX_CRASHES)
         .bind(worker)
+        .bind(true)
         .fetch_all(executor)
         .await
 }

@@ -20,6 +20,7 @@ use crate::domain::push::{Arrival, sha256};
 use crate::domain::shopee::{ShopeeBody, push::PLATFORM, read};
 use crate::observability::metrics::timed_call;
 use crate::queue::{Accepted, Intake, Plan, Waker, intake};
+use crate::store;
 
 /// Pages in one run; a queue that is longer goes on at the next tick.
 const PAGES_AT_MOST: usize = 100;
@@ -92,7 +93,7 @@ impl LostPushes {
     /// Stores all of a page, unreadable ones too, or nothing; returns how many were new.
     async fn store(&self, pushes: &[LostPush]) -> anyhow::Result<usize> {
         let intakes: Vec<Intake> = pushes.iter().filter_map(|push| self.intake(push)).collect();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let accepted = intake::accept_all(&mut transaction, intakes).await?;
         transaction.commit().await?;
         self.waker.wake();

@@ -33,6 +33,7 @@ use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
 use crate::queue::Waker;
 use crate::queue::waiting::let_go;
+use crate::store;
 use crate::store::shop_tokens::{
     Refresh, SealedPair, claim_refresh, give_back, refuse_refresh, store_pair, tell_failing,
 };
@@ -173,7 +174,7 @@ impl RefreshTokens {
             refresh_token: &refresh_token,
             access_expires_at: pair.expires_at,
         };
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let shop_id = &refresh.shop_id;
         let stored = store_pair(&mut transaction, PLATFORM, shop_id, refresh.token_version, &sealed).await?;
         let_go(&mut transaction, Queue::Enrich, &format!("{PLATFORM}:{shop_id}")).await?;
@@ -195,7 +196,7 @@ impl RefreshTokens {
     ) -> anyhow::Result<()> {
         if error.needs_authorization() {
             let remedy = self.client.authorization_remedy();
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = store::begin(&self.pool).await?;
             let reason = if refresh.recovering {
                 format!("a refresh was interrupted and its pair cannot be had any more ({error})")
             } else {
@@ -234,7 +235,7 @@ impl RefreshTokens {
     ) -> Result<(), sqlx::Error> {
         let doublings = refresh.refresh_failures.clamp(0, 16).unsigned_abs();
         let after = BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         give_back(&mut transaction, PLATFORM, &refresh.shop_id, lease, spent, after).await?;
         if refresh.refresh_failures + 1 >= WORTH_TELLING {
             tell_failing(&mut transaction, PLATFORM, &refresh.shop_id, reason).await?;

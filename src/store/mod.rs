@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection, Postgres};
+use sqlx::{Connection, Postgres, Transaction};
 
 pub mod admin_actions;
 pub mod alerts;
@@ -29,7 +29,6 @@ pub mod order_lists;
 pub mod order_reads;
 pub mod orders;
 pub mod pooler;
-pub mod processes;
 pub mod schedules;
 pub mod sheet_rows;
 pub mod shop_tokens;
@@ -39,6 +38,7 @@ pub mod telegram;
 pub mod telegram_orders;
 pub mod telegram_topics;
 pub mod totals;
+pub mod workers;
 
 pub use migrate::{MigrateError, Migrated, migrate, migrations};
 
@@ -107,6 +107,21 @@ pub fn lone_connection(pool: &PgPool) -> PgPool {
     PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
 }
 
+/// Begins a transaction that may be given up at any await. sqlx forgets a `BEGIN` whose answer nobody waited for
+/// (sqlx issue 4385): the connection would go back to the pool with an open transaction, and what its next user writes
+/// would never be committed. Here the answer is always waited for, by a task of its own.
+///
+/// # Errors
+/// When there is no connection to be had, or the server refuses.
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    match tokio::spawn(async move { Transaction::begin(pool.acquire().await?, None).await }).await {
+        Ok(begun) => begun,
+        // The runtime is going down.
+        Err(_) => Err(sqlx::Error::PoolClosed),
+    }
+}
+
 /// A connection of the pool; soon an error when the server refuses connections. The pool itself goes on trying
 /// then, for as long as it lets anybody wait.
 ///
@@ -132,6 +147,38 @@ pub async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Er
         biased;
         acquired = &mut acquiring => acquired,
         error = refused => Err(error),
+    }
+}
+
+/// A connection of the pool that is closed, instead of going back, when its user gives up before the end: for work that
+/// may be dropped at any await and begins a transaction on it, see [`begin`].
+pub struct Engaged(Option<PoolConnection<Postgres>>);
+
+impl Engaged {
+    /// Takes one from the pool.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn acquire(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self(Some(pool.acquire().await?)))
+    }
+
+    /// The connection.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it is there until it is freed")
+    }
+
+    /// The end: it goes back to the pool.
+    pub fn free(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Engaged {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
     }
 }
 

@@ -33,5 +33,6 @@ mod sheet;
 mod shopee_tokens;
 mod sources;
 mod steering;
+mod store;
 mod support;
 mod tidy;

@@ -237,7 +237,7 @@ async fn a_worker_that_lost_its_lease_can_do_nothing() {
     let (late, rows) = take(&db.pool).await;
     expire(&db.pool).await;
     let mut connection = db.pool.acquire().await.expect("connection");
-    assert_eq!(reap(&mut connection, 10).await.expect("reap").len(), 1);
+    assert_eq!(reap(&mut connection, 10, Duration::ZERO).await.expect("reap").len(), 1);
     let (now, again) = take(&db.pool).await;
     assert_eq!(again[0].id, rows[0].id);
     assert_eq!((again[0].attempt, again[0].crashes), (0, 1), "the worker is to blame, not the job");
@@ -248,6 +248,54 @@ async fn a_worker_that_lost_its_lease_can_do_nothing() {
     let back = Returned { claim: held, verdict: Verdict::Dead { error: "late".into() } };
     assert!(give_back(&mut connection, &[back]).await.expect("give back").is_empty());
     assert_eq!(complete(&mut connection, &[done(&again[0], now)]).await.expect("complete").len(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_lives_is_not_blamed_for_a_lease_that_ran_out() {
+    let db = database().await;
+    put(&db.pool, vec![probe("x")]).await;
+    let mut connection = db.pool.acquire().await.expect("connection");
+    // The same name as in `take`. It is seen after each lease was over, as after every outage of the database.
+    for _ in 0..10 {
+        let (claim_id, rows) = take(&db.pool).await;
+        assert_eq!(rows[0].crashes, 0);
+        let claim = Claim { job_id: rows[0].id, claim_id };
+        pushbox::queue::settle::begin_suspect(&mut connection, claim).await.expect("begin");
+        expire(&db.pool).await;
+        sqlx::query(
+            "INSERT INTO pushbox.workers (id, host, pid, version, roles, present)
+             SELECT DISTINCT worker, '', 1, '', '{worker}'::text[], true FROM pushbox.jobs WHERE state = 'running'
+             ON CONFLICT (id) DO UPDATE SET seen_at = now()",
+        )
+        .execute(&mut *connection)
+        .await
+        .expect("be seen");
+        let back = reap(&mut connection, 10, Duration::ZERO).await.expect("reap");
+        assert_eq!(back[0].state, "ready");
+    }
+    let errors: serde_json::Value =
+        sqlx::query_scalar("SELECT errors FROM pushbox.jobs").fetch_one(&db.pool).await.expect("errors");
+    let last = errors.as_array().expect("a list").last().expect("a loss")["error"].clone();
+    assert!(
+        last.as_str().is_some_and(|text| text.starts_with("its lease ran out while its worker lived")),
+        "{last}"
+    );
+}
+
+#[tokio::test]
+async fn after_a_start_of_the_server_leases_may_first_be_extended() {
+    let db = database().await;
+    put(&db.pool, vec![probe("x")]).await;
+    take(&db.pool).await;
+    expire(&db.pool).await;
+    let mut connection = db.pool.acquire().await.expect("connection");
+    let up: f64 = sqlx::query_scalar("SELECT extract(epoch FROM now() - pg_postmaster_start_time())::float8")
+        .fetch_one(&mut *connection)
+        .await
+        .expect("the server's age");
+    let longer = Duration::from_secs_f64(up + 600.0);
+    assert!(reap(&mut connection, 10, longer).await.expect("reap").is_empty());
+    assert_eq!(reap(&mut connection, 10, Duration::ZERO).await.expect("reap").len(), 1);
 }
 
 async fn expire(pool: &PgPool) {
@@ -270,7 +318,7 @@ async fn a_job_that_keeps_killing_its_worker_is_poison_and_a_bystander_is_not() 
             pushbox::queue::settle::begin_suspect(&mut connection, claim).await.expect("begin");
         }
         expire(&db.pool).await;
-        reap(&mut connection, 10).await.expect("reap");
+        reap(&mut connection, 10, Duration::ZERO).await.expect("reap");
     }
     let dead: Vec<(String, String)> =
         sqlx::query_as("SELECT payload->>'name', last_error FROM pushbox.jobs WHERE state = 'dead'")

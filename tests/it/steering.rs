@@ -12,9 +12,8 @@ use crate::support::app::{CHAT, SHOP, TestApp, order, status_push};
 
 /// Runs bulk operations until none is under way; says in how many steps.
 async fn run_bulk(state: &AdminState) -> usize {
-    let mut connection = state.pool.acquire().await.expect("a connection");
     let mut steps = 0;
-    while bulk::advance(&mut connection).await.expect("a step") {
+    while bulk::advance(&state.pool).await.expect("a step") {
         steps += 1;
     }
     steps
@@ -78,11 +77,10 @@ async fn a_bulk_operation_stops_where_it_stands() {
     let asked =
         post(&state, "/api/v1/bulk-operations", json!({"action": "cancel", "all": true})).await.json();
     let id = asked["operation"]["id"].as_str().unwrap();
-    let mut connection = state.pool.acquire().await.unwrap();
-    assert!(bulk::advance(&mut connection).await.unwrap());
+    assert!(bulk::advance(&state.pool).await.unwrap());
     let stopped = post(&state, &format!("/api/v1/bulk-operations/{id}/cancel"), json!({})).await.json();
     assert_eq!(stopped["operation"]["changed"], 100);
-    assert!(!bulk::advance(&mut connection).await.unwrap());
+    assert!(!bulk::advance(&state.pool).await.unwrap());
     assert_eq!(count(&state, "select count(*) from pushbox.jobs where state = 'ready'").await, 50);
     let cancelled =
         "select count(*) from pushbox.job_history where outcome = 'cancelled' and note is not null";

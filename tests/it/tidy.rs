@@ -87,6 +87,22 @@ fn only_store_and_queue_speak_sql() {
 }
 
 #[test]
+fn transactions_begin_where_they_can_be_given_up() {
+    let mut faults = Vec::new();
+    for file in
+        rust_files("src").iter().filter(|file| file.module().is_some_and(|module| module != "simulator"))
+    {
+        let code = file.shipped();
+        let begun = words(&code, "pool.begin()").into_iter();
+        faults
+            .extend(begun.map(|at| {
+                fault(file, &code, at, "`pool.begin()`: use `store::begin`, which may be dropped")
+            }));
+    }
+    report(&faults);
+}
+
+#[test]
 fn only_config_and_cli_read_the_environment() {
     let mut faults = Vec::new();
     for file in rust_files("src") {

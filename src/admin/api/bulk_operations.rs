@@ -15,6 +15,7 @@ use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals
 use crate::admin::extract::{Json as Body, Path, Query, page_size, said};
 use crate::admin::frame::RequestId;
 use crate::queue::bulk::{self, Action, Operation};
+use crate::store;
 use crate::store::admin_actions::{self, AdminAction, insert_admin_action};
 use crate::store::job_reads::{JobFilter, count_jobs};
 
@@ -241,7 +242,7 @@ pub async fn start(
         return count(state, action, filter).await;
     }
     let id = request.id.unwrap_or_else(Uuid::new_v4);
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let new = bulk::ask(&mut transaction, id, action, &filter, &admin_actions::actor().name).await?;
     let operation = bulk::find(&mut *transaction, id).await?.ok_or_else(ApiError::internal)?;
     if new {
@@ -320,7 +321,7 @@ pub async fn cancel_bulk_operation(
 
 /// Stops an operation.
 pub async fn cancel(state: &AdminState, request_id: &RequestId, id: Uuid) -> Result<BulkView, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let stopped = bulk::stop(&mut transaction, id).await?;
     let operation = bulk::find(&mut *transaction, id).await?;
     let operation = operation.ok_or_else(|| ApiError::not_found("bulk operation"))?;

@@ -14,6 +14,7 @@ use crate::admin::extract::{Path, Query, page_size, said};
 use crate::admin::frame::RequestId;
 use crate::domain::job::Queue;
 use crate::queue::control;
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::breakers::{self, Destination};
 use crate::store::deliveries::{self, Delivery, DeliveryFilter};
@@ -134,7 +135,7 @@ pub async fn reset_destination(
     Extension(request_id): Extension<RequestId>,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Json<ResetView>, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let reset = breakers::reset(&mut transaction, &kind, &name).await?;
     let reset = reset.ok_or_else(|| ApiError::not_found("destination"))?;
     let (queue, batch_key) = work_for(&kind, &name);

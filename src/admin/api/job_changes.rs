@@ -10,6 +10,7 @@ use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals
 use crate::admin::extract::Path;
 use crate::admin::frame::RequestId;
 use crate::queue::control::{self, Idle};
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::job_reads;
 
@@ -36,7 +37,7 @@ pub async fn retry_job(
 
 /// Retries a dead job and shows where it went.
 pub async fn retry(state: &AdminState, request_id: &RequestId, id: i64) -> Result<JobView, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let retried = control::retry_dead(&mut transaction, id).await?;
     let job = job_reads::find_job(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
     if !retried {
@@ -103,7 +104,7 @@ pub async fn end(
         Idle::Ready => ("cancel_job", "cancelled"),
         Idle::Dead => ("delete_job", "deleted"),
     };
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let note = format!("{done} by a person");
     let ended = control::cancel(&mut transaction, &[id], from, &note).await?;
     let job = job_reads::find_job(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("job"))?;

@@ -15,6 +15,7 @@ use crate::admin::frame::RequestId;
 use crate::domain::job::Queue;
 use crate::observability::metrics;
 use crate::queue::control;
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::stats::QueueDepth;
 
@@ -146,7 +147,7 @@ pub async fn pause_queue(
         return Err(ApiError::bad_request("reason: at most 200 characters"));
     }
     let queue = named(&name)?;
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if control::pause(&mut transaction, queue, &pause.reason).await? {
         let detail = json!({"reason": pause.reason});
         let action = AdminAction {
@@ -179,7 +180,7 @@ pub async fn resume_queue(
     Path(name): Path<String>,
 ) -> Result<Json<QueueEnvelope>, ApiError> {
     let queue = named(&name)?;
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if control::resume(&mut transaction, queue).await? {
         let action = AdminAction {
             request_id: &request_id.0,

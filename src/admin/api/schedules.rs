@@ -14,6 +14,7 @@ use crate::admin::AdminState;
 use crate::admin::error::{ApiError, ChangeRefusals, Missing, Refusals, Unusable};
 use crate::admin::extract::{Json as Body, Path};
 use crate::admin::frame::RequestId;
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::schedules::{self, RunRow, ScheduleRow};
 
@@ -182,7 +183,7 @@ pub async fn run_schedule(
     Extension(request_id): Extension<RequestId>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<ScheduleEnvelope>), ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if schedules::ask_run(&mut transaction, &name).await? {
         record(&mut transaction, &request_id, "run_schedule", &name, json!({})).await?;
     }
@@ -213,7 +214,7 @@ pub async fn pause_schedule(
     if pause.reason.chars().count() > 200 {
         return Err(ApiError::bad_request("reason: at most 200 characters"));
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if schedules::pause(&mut transaction, &name, &pause.reason).await? {
         let detail = json!({"reason": pause.reason});
         record(&mut transaction, &request_id, "pause_schedule", &name, detail).await?;
@@ -237,7 +238,7 @@ pub async fn resume_schedule(
     Extension(request_id): Extension<RequestId>,
     Path(name): Path<String>,
 ) -> Result<Json<ScheduleEnvelope>, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if schedules::resume(&mut transaction, &name).await? {
         record(&mut transaction, &request_id, "resume_schedule", &name, json!({})).await?;
     }

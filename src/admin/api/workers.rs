@@ -8,13 +8,15 @@ use utoipa::ToSchema;
 
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Refusals};
-use crate::store::processes::{self, ProcessRow};
+use crate::store::workers::{self, WorkerRow};
 
 /// One process of pushbox.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct WorkerView {
     /// As in a job's `worker`; new with each start.
     pub name: String,
+    /// The host or container it runs on; empty when unknown.
+    pub host: String,
     /// Version of pushbox.
     pub version: String,
     /// What it does.
@@ -31,18 +33,27 @@ pub struct WorkerView {
     pub oldest_claimed_at: Option<DateTime<Utc>>,
 }
 
-impl From<ProcessRow> for WorkerView {
-    fn from(row: ProcessRow) -> Self {
-        let ProcessRow { name, version, roles, started_at, last_seen_at, alive, running, oldest_claimed_at } =
-            row;
-        Self { name, version, roles, started_at, last_seen_at, alive, running, oldest_claimed_at }
+impl From<WorkerRow> for WorkerView {
+    fn from(row: WorkerRow) -> Self {
+        let WorkerRow {
+            name,
+            host,
+            version,
+            roles,
+            started_at,
+            last_seen_at,
+            alive,
+            running,
+            oldest_claimed_at,
+        } = row;
+        Self { name, host, version, roles, started_at, last_seen_at, alive, running, oldest_claimed_at }
     }
 }
 
 /// All processes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WorkerList {
-    /// Those that run first; those that ended without a word stay for a day.
+    /// Those that run first; one that vanished stays until the others notice, within seconds, or while it holds jobs.
     pub workers: Vec<WorkerView>,
 }
 
@@ -51,7 +62,7 @@ pub struct WorkerList {
     get, path = "/workers", operation_id = "list_workers", tag = "queues",
     responses(
         (status = 200, description = "The processes", body = WorkerList, example = json!({"workers": [{
-            "name": "4242-9f3c01ab", "version": "0.1.0", "roles": ["worker", "scheduler"],
+            "name": "4242-9f3c01ab", "host": "pushbox-1", "version": "0.1.0", "roles": ["worker", "scheduler"],
             "started_at": "2026-11-21T05:00:00Z", "last_seen_at": "2026-11-21T06:00:00Z", "alive": true,
             "running": 3, "oldest_claimed_at": "2026-11-21T05:59:59Z"}]})),
         Refusals,
@@ -63,6 +74,6 @@ pub async fn list_workers(State(state): State<AdminState>) -> Result<Json<Worker
 
 /// All processes, as the API shows them.
 pub async fn read(state: &AdminState) -> Result<Vec<WorkerView>, ApiError> {
-    let found = processes::list_processes(&state.pool).await?;
+    let found = workers::list_workers(&state.pool).await?;
     Ok(found.into_iter().map(WorkerView::from).collect())
 }

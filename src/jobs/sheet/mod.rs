@@ -34,6 +34,7 @@ use crate::jobs::outcome::after_database;
 use crate::observability::metrics;
 use crate::queue::settle::{CompleteError, Done};
 use crate::queue::{Batch, BatchHandler, Job, Outcome, complete_in, enqueue, plan as jobs_plan};
+use crate::store;
 use crate::store::breakers::{self, Admission, Fault};
 use crate::store::destinations;
 use crate::store::order_reads::list_orders;
@@ -284,7 +285,7 @@ impl SheetHandler {
                 Done { note: Some(note.to_owned()), ..job.done() }
             })
             .collect();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         upsert_sheet_rows(&mut transaction, id, &records, self.clock.now()).await?;
         match complete_in(&mut transaction, &ends).await {
             Ok(()) => Ok(transaction.commit().await?),
@@ -305,7 +306,7 @@ impl SheetHandler {
             .iter()
             .map(|work| jobs_plan::sheet_row(id, &work.rows.order, work.jobs[0].max_attempts))
             .collect();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         forget_contents(&mut transaction, id, &orders).await?;
         enqueue(&mut transaction, jobs).await?;
         transaction.commit().await

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
-use sqlx::{Acquire, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::{ReplayFilter, Target};
@@ -14,6 +14,7 @@ use super::{ended_job, retry_dead};
 use crate::queue::enqueue::enqueue;
 use crate::queue::plan::Plan;
 use crate::queue::wake::Waker;
+use crate::store;
 
 /// How often to look for replays that wait.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -89,8 +90,7 @@ impl Replayer {
     /// When the database refuses; the page is then undone as a whole, and the error is in `replays.last_error`.
     pub async fn step(&self) -> Result<Option<Duration>, sqlx::Error> {
         let begun = Instant::now();
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = connection.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let Some(replay) = take(&mut transaction, &self.worker).await? else { return Ok(None) };
         let size = PAGE.min(i64::from(replay.per_second));
         let worked = self.page(&mut transaction, &replay, size).await;
@@ -98,7 +98,7 @@ impl Replayer {
             Ok(page) => page,
             Err(error) => {
                 transaction.rollback().await?;
-                note_failure(&mut connection, replay.id, &error).await?;
+                note_failure(&self.pool, replay.id, &error).await?;
                 return Err(error);
             }
         };
@@ -224,15 +224,11 @@ async fn note(connection: &mut PgConnection, replay: &InHand, page: &Page) -> Re
     Ok(())
 }
 
-async fn note_failure(
-    connection: &mut PgConnection,
-    id: i64,
-    error: &sqlx::Error,
-) -> Result<(), sqlx::Error> {
+async fn note_failure(pool: &PgPool, id: i64, error: &sqlx::Error) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE pushbox.replays SET last_error = $2 WHERE id = $1")
         .bind(id)
         .bind(error.to_string().replace('\0', ""))
-        .execute(connection)
+        .execute(pool)
         .await?;
     Ok(())
 }

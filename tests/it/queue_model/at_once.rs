@@ -102,7 +102,7 @@ async fn drain(url: &str, known: &Known) {
         "UPDATE pushbox.jobs SET run_at = now() - interval '1 s', lease_until = NULL WHERE state = 'ready';
                UPDATE pushbox.jobs SET lease_until = now() - interval '1 s' WHERE state = 'running'";
     sqlx::raw_sql(due).execute(&mut connection).await.expect("let all be due");
-    reap(&mut connection, 100_000).await.expect("reap");
+    reap(&mut connection, 100_000, Duration::ZERO).await.expect("reap");
     loop {
         let claim_id = Uuid::now_v7();
         let all = Take { limit: 1000, per_lane: 1000, exclusive: false };
@@ -215,7 +215,7 @@ impl Actor {
         let sql = "UPDATE pushbox.jobs SET lease_until = now() - interval '1 s' WHERE id IN (
                        SELECT id FROM pushbox.jobs WHERE state = 'running' AND random() < 0.5 FOR UPDATE SKIP LOCKED)";
         sqlx::query(sql).execute(&mut self.connection).await?;
-        reap(&mut self.connection, 5).await?;
+        reap(&mut self.connection, 5, Duration::ZERO).await?;
         let dead: Option<i64> =
             sqlx::query_scalar("SELECT id FROM pushbox.jobs WHERE state = 'dead' ORDER BY random() LIMIT 1")
                 .fetch_optional(&mut self.connection)

@@ -164,7 +164,7 @@ impl Player {
             Step::LeaseOver(pick) => self.lease_over(pick).await,
             Step::Reap { limit } => {
                 let rows = i64::try_from(*limit).unwrap_or(1);
-                let moved = sql!(reap(self.connection(), rows));
+                let moved = sql!(reap(self.connection(), rows, Duration::ZERO));
                 same("reap", &by_id(&moved), &self.model.reap(*limit))
             }
             Step::TimePasses => {
