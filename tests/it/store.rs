@@ -1,7 +1,7 @@
 //! Connections and transactions.
 
 use std::future::Future;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use pushbox::store;
 use sqlx::PgPool;
@@ -12,7 +12,7 @@ use crate::support::database::{TestDatabase, database};
 async fn give_up_after(polls: usize, begin: impl Future) {
     let mut begin = Box::pin(begin);
     for _ in 0..polls {
-        if let Poll::Ready(_) = begin.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if begin.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return;
         }
         tokio::task::yield_now().await;
