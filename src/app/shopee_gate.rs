@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use crate::clients::error::{ClientError, Concern, Outcome, RateScope};
+use crate::clients::error::{ClientError, Concern, RateScope};
 use crate::clients::shopee::gate::{Gate, Pass};
 use crate::config::ShopeeSettings;
 use crate::domain::shopee::push::PLATFORM;
@@ -145,10 +145,7 @@ fn later(after: Duration) -> ClientError {
 impl Gate for ShopeeGate {
     async fn enter(&self, shop_id: Option<i64>) -> Result<Pass, ClientError> {
         self.admit(shop_id).await.unwrap_or_else(|error| {
-            Err(ClientError::Unavailable {
-                message: format!("the budget of calls cannot be read: {error}"),
-                outcome: Outcome::NotSent,
-            })
+            Err(ClientError::NotAsked { reason: format!("the budget of calls cannot be read: {error}") })
         })
     }
 

@@ -82,6 +82,12 @@ pub enum ClientError {
         /// Whether it may have been carried out.
         outcome: Outcome,
     },
+    /// The service was not asked: we could not find out whether we may. Says nothing about the service.
+    #[error("not asked: {reason}")]
+    NotAsked {
+        /// What we failed at.
+        reason: String,
+    },
     /// The answer came and could not be understood. The body is not kept, only its hash and length.
     #[error("the answer was not understood: {message} ({len} bytes, sha256 {})", &sha256[..sha256.len().min(12)])]
     Malformed {
@@ -122,6 +128,7 @@ impl ClientError {
             Self::NotFound { .. } => "not_found",
             Self::Configuration { .. } => "configuration",
             Self::Unavailable { .. } => "unavailable",
+            Self::NotAsked { .. } => "not_asked",
             Self::Malformed { .. } => "malformed",
         }
     }
@@ -133,6 +140,7 @@ impl ClientError {
             Self::RateLimited { .. }
                 | Self::Unavailable { .. }
                 | Self::NotFound { .. }
+                | Self::NotAsked { .. }
                 | Self::Malformed { .. }
         )
     }

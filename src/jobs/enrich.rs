@@ -78,7 +78,7 @@ impl EnrichHandler {
         let OrderRef { platform, shop_id, .. } = &first.payload.order;
         let answered = async {
             let mut connection = self.pool.acquire().await?;
-            let admission = breakers::admit(&mut connection, platform, shop_id).await?;
+            let admission = breakers::admit(&mut connection, platform, shop_id, first.claim.into()).await?;
             drop(connection);
             if let Admission::Paused(paused) = admission {
                 return Ok(all(jobs, &Outcome::Wait { on: paused.reason, after: paused.remaining }));

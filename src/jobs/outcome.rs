@@ -79,6 +79,7 @@ async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result
             .await?;
             Outcome::Wait { on: error.to_string(), after: AFTER_CONFIGURATION }
         }
+        ClientError::NotAsked { .. } => Outcome::Wait { on: error.to_string(), after: AFTER_DATABASE },
         ClientError::Rejected { .. } => Outcome::Dead { error: error.to_string() },
         ClientError::NotFound { .. } | ClientError::Unavailable { .. } | ClientError::Malformed { .. } => {
             Outcome::Retry { error: error.to_string() }

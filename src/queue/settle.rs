@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::enqueue::merge_into_ready;
 use super::policy::MAX_CRASHES;
+use crate::store::breakers::Prober;
 
 /// The claim is no longer ours: the lease ran out and the job went on without us. The caller must roll its
 /// transaction back.
@@ -38,6 +39,12 @@ pub struct Claim {
     pub job_id: i64,
     /// The claim id it was handed out with.
     pub claim_id: Uuid,
+}
+
+impl From<Claim> for Prober {
+    fn from(Claim { job_id, claim_id }: Claim) -> Self {
+        Self { job_id, claim_id }
+    }
 }
 
 /// A claim that ended well.

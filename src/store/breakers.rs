@@ -8,13 +8,15 @@
 //! ```
 //!
 //! Ask with [`admit`] before a destination is used, and say how it went with [`fail`], [`trip`] or
-//! [`succeed`]. Half open means that one caller tries it while all others wait. Whoever waits is charged no
+//! [`succeed`]. Half open means that one job tries it while all others wait, for as long as that job runs: one that
+//! ended without a word, or whose worker is gone, leaves the next one the try. Whoever waits is charged no
 //! attempt. A breaker that opens raises one alert, however often it opens again; the one that closes resolves it.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
 use crate::store::alerts::{self, Alert, Severity};
 use crate::store::destinations::Paused;
@@ -25,7 +27,7 @@ const THRESHOLD: i32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-/// How long whoever tries a destination has it for itself: longer than any call of ours takes.
+/// How long whoever tries a destination has it for itself at most: longer than any call of ours takes.
 const PROBE: Duration = Duration::from_mins(4);
 /// How soon to ask again while another one tries it.
 const WHILE_PROBED: Duration = Duration::from_secs(2);
@@ -41,24 +43,47 @@ pub enum Admission {
     Paused(Paused),
 }
 
+/// The claim of the job that wants to use a destination.
+#[derive(Debug, Clone, Copy)]
+pub struct Prober {
+    /// Number of the job.
+    pub job_id: i64,
+    /// The claim id it was handed out with.
+    pub claim_id: Uuid,
+}
+
 #[derive(sqlx::FromRow)]
 struct Standing {
     state: String,
     pause: Option<f64>,
-    probe: Option<f64>,
+    probed: bool,
     reason: Option<String>,
 }
 
-/// Whether the destination may be used now.
+/// Somebody tries the destination `d` at this moment.
+macro_rules! probed {
+    () => {
+        "(d.state = 'half_open' AND coalesce(d.probe_until > clock_timestamp(), false) AND EXISTS (
+              SELECT FROM pushbox.jobs j
+              WHERE j.id = d.probe_job AND j.claim_id = d.probe_claim AND j.state = 'running'))"
+    };
+}
+
+/// Whether the destination may be used now by this job.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn admit(connection: &mut PgConnection, kind: &str, name: &str) -> Result<Admission, sqlx::Error> {
-    let standing: Option<Standing> = sqlx::query_as(
-        "SELECT state, reason, extract(epoch FROM paused_until - clock_timestamp())::float8 AS pause,
-                extract(epoch FROM probe_until - clock_timestamp())::float8 AS probe
-         FROM pushbox.destinations WHERE kind = $1 AND name = $2",
-    )
+pub async fn admit(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+    prober: Prober,
+) -> Result<Admission, sqlx::Error> {
+    let standing: Option<Standing> = sqlx::query_as(concat!(
+        "SELECT state, reason, extract(epoch FROM paused_until - clock_timestamp())::float8 AS pause, ",
+        probed!(),
+        " AS probed FROM pushbox.destinations d WHERE kind = $1 AND name = $2",
+    ))
     .bind(kind)
     .bind(name)
     .fetch_optional(&mut *connection)
@@ -71,8 +96,7 @@ pub async fn admit(connection: &mut PgConnection, kind: &str, name: &str) -> Res
     if standing.state == "closed" {
         return Ok(Admission::Free);
     }
-    let probed = standing.state == "half_open" && standing.probe.is_some_and(|seconds| seconds > 0.0);
-    if !probed && claim_probe(connection, kind, name).await? {
+    if !standing.probed && claim_probe(connection, kind, name, prober).await? {
         return Ok(Admission::Probe);
     }
     let reason = format!("{kind} {name} is being tried again: {}", standing.reason.unwrap_or_default());
@@ -80,16 +104,25 @@ pub async fn admit(connection: &mut PgConnection, kind: &str, name: &str) -> Res
 }
 
 /// Of several that want to try it, one gets it.
-async fn claim_probe(connection: &mut PgConnection, kind: &str, name: &str) -> Result<bool, sqlx::Error> {
-    let claimed = sqlx::query(
-        "UPDATE pushbox.destinations
-         SET state = 'half_open', probe_until = clock_timestamp() + $3 * interval '1 second', updated_at = now()
+async fn claim_probe(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+    prober: Prober,
+) -> Result<bool, sqlx::Error> {
+    let claimed = sqlx::query(concat!(
+        "UPDATE pushbox.destinations d
+         SET state = 'half_open', probe_until = clock_timestamp() + $3 * interval '1 second',
+             probe_job = $4, probe_claim = $5, updated_at = now()
          WHERE kind = $1 AND name = $2 AND coalesce(paused_until <= clock_timestamp(), true)
-           AND (state = 'open' OR (state = 'half_open' AND coalesce(probe_until <= clock_timestamp(), true)))",
-    )
+           AND state IN ('open', 'half_open') AND NOT ",
+        probed!(),
+    ))
     .bind(kind)
     .bind(name)
     .bind(PROBE.as_secs_f64())
+    .bind(prober.job_id)
+    .bind(prober.claim_id)
     .execute(connection)
     .await?;
     Ok(claimed.rows_affected() == 1)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pushbox::simulator::{Action, Fault, Service};
-use pushbox::store::breakers::{self, Admission};
+use pushbox::store::breakers::{self, Admission, Prober};
 use pushbox::store::destinations::{slow_down, take_budget};
 use serde_json::{Value, json};
 
@@ -62,35 +62,70 @@ async fn a_sick_service_is_left_alone_and_nothing_is_lost() {
     }
 }
 
+/// A job that does not run.
+fn nobody() -> Prober {
+    Prober { job_id: 0, claim_id: uuid::Uuid::nil() }
+}
+
+async fn running_jobs(pool: &sqlx::PgPool, number: i32) -> Vec<Prober> {
+    let rows: Vec<(i64, uuid::Uuid)> = sqlx::query_as(
+        "INSERT INTO pushbox.jobs (queue, kind, payload, state, claim_id, max_attempts, lease_until)
+         SELECT 'sheet', 'probe', '{}', 'running', gen_random_uuid(), 3, now() + interval '1 hour'
+         FROM generate_series(1, $1) RETURNING id, claim_id",
+    )
+    .bind(number)
+    .fetch_all(pool)
+    .await
+    .expect("jobs");
+    rows.into_iter().map(|(job_id, claim_id)| Prober { job_id, claim_id }).collect()
+}
+
 #[tokio::test]
 async fn of_many_that_ask_one_tries() {
     let db = database().await;
     let mut connection = db.pool.acquire().await.expect("a connection");
-    assert_eq!(breakers::admit(&mut connection, "x", "y").await.expect("an answer"), Admission::Free);
+    assert_eq!(
+        breakers::admit(&mut connection, "x", "y", nobody()).await.expect("an answer"),
+        Admission::Free
+    );
     for n in 1..=5 {
         let open = breakers::fail(&mut connection, "x", "y", "down").await.expect("noted");
         assert_eq!(open.is_some(), n == 5, "after {n}");
     }
-    assert!(matches!(breakers::admit(&mut connection, "x", "y").await, Ok(Admission::Paused(_))));
+    assert!(matches!(breakers::admit(&mut connection, "x", "y", nobody()).await, Ok(Admission::Paused(_))));
     sqlx::query("UPDATE pushbox.destinations SET paused_until = now()")
         .execute(&db.pool)
         .await
         .expect("time");
-    let ask = || async {
-        let mut connection = db.pool.acquire().await.expect("a connection");
-        breakers::admit(&mut connection, "x", "y").await.expect("an answer")
+    let running = running_jobs(&db.pool, 8).await;
+    let ask = |prober: Prober| {
+        let pool = &db.pool;
+        async move {
+            let mut connection = pool.acquire().await.expect("a connection");
+            breakers::admit(&mut connection, "x", "y", prober).await.expect("an answer")
+        }
     };
-    let answers = futures_util::future::join_all((0..8).map(|_| ask())).await;
+    let answers = futures_util::future::join_all(running.iter().map(|prober| ask(*prober))).await;
     assert_eq!(answers.iter().filter(|answer| **answer == Admission::Probe).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|answer| *answer != Admission::Free));
-    // Whoever tried it vanished: the next one tries.
+    // Whoever tried it ended without a word, or vanished: the next one tries.
+    let trying = answers.iter().position(|answer| *answer == Admission::Probe).expect("one");
+    let next = running[(trying + 1) % running.len()];
+    sqlx::query("DELETE FROM pushbox.jobs WHERE id = $1")
+        .bind(running[trying].job_id)
+        .execute(&db.pool)
+        .await
+        .expect("end");
+    assert_eq!(ask(next).await, Admission::Probe);
+    assert!(matches!(ask(next).await, Admission::Paused(_)));
+    // It takes longer than anything may.
     sqlx::query("UPDATE pushbox.destinations SET probe_until = now()").execute(&db.pool).await.expect("time");
-    assert_eq!(ask().await, Admission::Probe);
+    assert_eq!(ask(next).await, Admission::Probe);
     let second = breakers::fail(&mut connection, "x", "y", "down").await.expect("noted").expect("open");
     assert!(second > Duration::from_secs(20), "twice as long: {second:?}");
     assert!(breakers::succeed(&mut connection, "x", "y").await.expect("noted"));
     assert!(!breakers::succeed(&mut connection, "x", "y").await.expect("noted"), "once");
-    assert_eq!(ask().await, Admission::Free);
+    assert_eq!(ask(nobody()).await, Admission::Free);
 }
 
 #[tokio::test]

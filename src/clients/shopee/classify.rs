@@ -160,6 +160,7 @@ mod tests {
             ClientError::Configuration { concern: Concern::Account, .. } => "account",
             ClientError::Configuration { concern: Concern::App, .. } => "app",
             ClientError::Unavailable { .. } => "later",
+            ClientError::NotAsked { .. } => "not_asked",
             ClientError::Malformed { .. } => "malformed",
         }
     }

@@ -121,8 +121,10 @@ impl ForwardHandler {
         target: &ForwardTarget,
         jobs: &[Job<ForwardEvent>],
     ) -> Result<HashMap<i64, Outcome>, sqlx::Error> {
+        let Some(first) = jobs.first() else { return Ok(HashMap::new()) };
         let mut connection = self.pool.acquire().await?;
-        let admission = breakers::admit(&mut connection, DESTINATION, &target.name).await?;
+        let admission =
+            breakers::admit(&mut connection, DESTINATION, &target.name, first.claim.into()).await?;
         drop(connection);
         let at_once = match admission {
             Admission::Paused(paused) => {

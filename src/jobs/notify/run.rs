@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         let mut connection = self.handler.pool.acquire().await?;
         let chat = Chat { id, target: ledger::current_chat(&mut connection, id).await? };
         let name = chat.target.to_string();
-        let admission = breakers::admit(&mut connection, DESTINATION, &name).await?;
+        let admission = breakers::admit(&mut connection, DESTINATION, &name, first.claim.into()).await?;
         if let Admission::Paused(paused) = admission {
             return Err(Halt::chat(paused.reason, paused.remaining).into());
         }

@@ -32,7 +32,7 @@ use crate::domain::job::UpsertSheetRow;
 use crate::domain::order::OrderRef;
 use crate::jobs::outcome::after_database;
 use crate::observability::metrics;
-use crate::queue::settle::{CompleteError, Done};
+use crate::queue::settle::{Claim, CompleteError, Done};
 use crate::queue::{Batch, BatchHandler, Job, Outcome, complete_in, enqueue, plan as jobs_plan};
 use crate::store;
 use crate::store::breakers::{self, Admission, Fault};
@@ -104,7 +104,8 @@ impl Work<'_> {
 impl BatchHandler<UpsertSheetRow> for SheetHandler {
     async fn handle(&self, batch: Batch<UpsertSheetRow>) -> HashMap<i64, Outcome> {
         let id = batch.batch_key.as_str();
-        let admission = match self.admit(id).await {
+        let Some(first) = batch.jobs.first() else { return HashMap::new() };
+        let admission = match self.admit(id, first.claim).await {
             Ok(Admission::Paused(paused)) => {
                 return all(&batch.jobs, &Outcome::Wait { on: paused.reason, after: paused.remaining });
             }
@@ -157,9 +158,9 @@ impl SheetHandler {
         Self { pool, client, clock, options, budget, known: Mutex::default() }
     }
 
-    async fn admit(&self, id: &str) -> Result<Admission, sqlx::Error> {
+    async fn admit(&self, id: &str, claim: Claim) -> Result<Admission, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        breakers::admit(&mut connection, DESTINATION, id).await
+        breakers::admit(&mut connection, DESTINATION, id, claim.into()).await
     }
 
     /// Says that nothing was found out, if nothing was.
