@@ -23,6 +23,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -53,6 +54,8 @@ pub struct AdminContext {
     pub waker: Waker,
     /// Wakes whoever does what was asked for in the background.
     pub errands: Waker,
+    /// Cancelled when this process stops: what streams ends then.
+    pub stopping: CancellationToken,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
 }

@@ -1,5 +1,5 @@
-//! What every process does beside its roles: what people asked for in the background. The tables say what is to be
-//! done, so it does not matter which process does it.
+//! What every process does beside its roles: it counts for the statistics, and does what people asked for in the
+//! background. The tables say what is to be done, so it does not matter which process does it.
 
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::queue::{Waker, bulk};
+use crate::store::roll_up;
 
-/// How often to look for what other processes were asked for.
+/// How often to count, and to look for what other processes were asked for.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The errands of one process.
@@ -24,8 +25,32 @@ impl Errands {
         Self { pool: parts.pool.clone(), wanted: parts.errands.clone(), workers: parts.waker.clone() }
     }
 
-    /// Changes many jobs at once, part by part, until `stop`. A database that is away is waited for.
+    /// Does them until `stop`. A database that is away is waited for.
     pub(super) async fn run(self, stop: CancellationToken) {
+        tokio::join!(self.change_many_jobs(&stop), self.count(&stop));
+    }
+
+    async fn count(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match roll_up::roll_up(&self.pool).await {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "statistics wait for the database"
+                    );
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// Part by part.
+    async fn change_many_jobs(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             match bulk::advance(&self.pool).await {
                 Ok(true) => {

@@ -177,7 +177,7 @@ impl App {
     }
 
     fn serve_admin(&mut self, listener: TcpListener, parts: &Parts, roles: &Roles) {
-        let state = parts.admin(roles);
+        let state = parts.admin(roles, self.working.stop_token());
         let router = if roles.has(Role::Admin) {
             admin::router(state.clone(), dashboard::router(state))
         } else {
@@ -245,7 +245,7 @@ pub async fn run(
 /// # Errors
 /// When the settings cannot be used.
 pub fn console(config: Config, database: &Database) -> anyhow::Result<axum::Router> {
-    Ok(admin::console(Parts::new(config, database, "command".to_owned())?.admin(&Roles::none())))
+    Ok(admin::console(Parts::new(config, database, "command".to_owned())?.admin(&Roles::none(), CancellationToken::new())))
 }
 
 /// What every process does before it works, safe to do in several at once.
@@ -304,7 +304,7 @@ impl Parts {
     }
 
     /// What the admin API works with.
-    fn admin(&self, roles: &Roles) -> AdminState {
+    fn admin(&self, roles: &Roles, stopping: CancellationToken) -> AdminState {
         Arc::new(AdminContext {
             pool: self.pool.clone(),
             settings: self.config.admin.clone(),
@@ -313,6 +313,7 @@ impl Parts {
             clock: self.clock.clone(),
             waker: self.waker.clone(),
             errands: self.errands.clone(),
+            stopping,
             metrics: metrics::install(),
         })
     }

@@ -1,32 +1,35 @@
 //! The list of events, to search in.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Html;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::layout::{self, Place, event_badge};
+use super::layout::{self, Look, Place, event_badge};
 use super::time;
 use crate::admin::AdminState;
 use crate::admin::api::events::{EventQuery, EventView, list};
+use crate::admin::auth::Access;
 use crate::admin::error::ApiError;
 use crate::admin::extract::Query;
 
 pub(super) async fn show(
     State(state): State<AdminState>,
+    Extension(access): Extension<Access>,
     Query(query): Query<EventQuery>,
 ) -> Result<Html<String>, ApiError> {
     let page = list(&state, query.clone()).await?;
-    let now = state.clock.now();
+    let look = Look::live(&state, access);
     let body = html! {
         section.card {
             h1 { "Events" }
             (search(&query))
-            (table(&page.events, now))
+            (table(&page.events, look.now))
             @if let Some(next) = page.next { p { a.button href=(following(&query, &next)) { "Older" } } }
         }
     };
-    Ok(Html(layout::page("Events", Place::Events, false, now, &body).into_string()))
+    Ok(layout::page("Events", Place::Events, &look, &body))
 }
 
 fn search(query: &EventQuery) -> Markup {
@@ -35,12 +38,17 @@ fn search(query: &EventQuery) -> Markup {
         ("account", "Shop", &query.account),
         ("code", "Code", &query.code),
         ("source", "Source", &query.source),
+        ("error", "Error contains", &query.error),
     ];
+    let state = query.state.as_deref().unwrap_or_default();
     html! {
-        form.search method="get" action="/dashboard/events" {
+        form.search method="get" action="/dashboard/events" role="search" {
             @for (name, label, value) in fields {
                 label { (label) input type="search" name=(name) value=(value.as_deref().unwrap_or_default()); }
             }
+            label { "State" select name="state" { @for one in ["", "pending", "dead", "done"] {
+                option value=(one) selected[one == state] { (if one.is_empty() { "any" } else { one }) }
+            } } }
             button type="submit" { "Search" }
         }
     }
@@ -58,6 +66,8 @@ fn following(query: &EventQuery, next: &str) -> String {
         ("code", &query.code),
         ("source", &query.source),
         ("via", &query.via),
+        ("state", &query.state),
+        ("error", &query.error),
         ("since", &since),
         ("until", &until),
         ("limit", &limit),
@@ -73,7 +83,9 @@ fn following(query: &EventQuery, next: &str) -> String {
 /// Events as a table; on a narrow screen each row becomes a block.
 pub(super) fn table(events: &[EventView], now: DateTime<Utc>) -> Markup {
     html! {
-        @if events.is_empty() { p.quiet { "No events." } } @else {
+        @if events.is_empty() {
+            p.quiet { "No such events. " code { "pushbox send" } " posts a signed push to try it out." }
+         } @else {
             table.stack {
                 thead { tr {
                     th { "Received" } th { "Event" } th { "About" } th { "Shop" } th { "Source" } th { "State" }

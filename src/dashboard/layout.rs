@@ -1,9 +1,13 @@
 //! What all pages have in common.
 
+use axum::response::Html;
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, html};
 
+use super::time;
+use crate::admin::AdminState;
 use crate::admin::api::events::{EventState, EventView};
+use crate::admin::auth::Access;
 use crate::admin::error::ApiError;
 
 /// A page's place in the navigation.
@@ -11,7 +15,34 @@ use crate::admin::error::ApiError;
 pub(super) enum Place {
     Overview,
     Events,
+    Orders,
     Jobs,
+    Queues,
+    Schedules,
+    Actions,
+}
+
+/// How a page is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// What whoever looks may do.
+    pub(super) access: Access,
+    /// When it was made.
+    pub(super) now: DateTime<Utc>,
+    /// Whether it follows what happens.
+    live: bool,
+}
+
+impl Look {
+    /// At a page that follows what happens.
+    pub(super) fn live(state: &AdminState, access: Access) -> Self {
+        Self { access, now: state.clock.now(), live: true }
+    }
+
+    /// At a page that is read in peace.
+    pub(super) fn still(state: &AdminState, access: Access) -> Self {
+        Self { access, now: state.clock.now(), live: false }
+    }
 }
 
 /// Every asset's address carries the version, so that a new binary is not shown with an old style.
@@ -42,43 +73,51 @@ pub(super) fn bare(title: &str, body: &Markup) -> Markup {
     }
 }
 
-/// A page. A fresh one is fetched every few seconds while people look at it, when `live`.
-pub(super) fn page(title: &str, place: Place, live: bool, now: DateTime<Utc>, body: &Markup) -> Markup {
+/// A page in its frame.
+pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Html<String> {
     let places = [
         (Place::Overview, "/dashboard", "Overview"),
         (Place::Events, "/dashboard/events", "Events"),
+        (Place::Orders, "/dashboard/orders", "Orders"),
         (Place::Jobs, "/dashboard/jobs?state=dead", "Jobs"),
+        (Place::Queues, "/dashboard/queues", "Queues"),
+        (Place::Schedules, "/dashboard/schedules", "Schedules"),
+        (Place::Actions, "/dashboard/actions", "Actions"),
     ];
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 (head(title))
-                @if live { script defer src=(asset("refresh.js")) {} }
+                script defer src=(asset("live.js")) {}
             }
-            body {
+            body data-live=[look.live.then_some("")] {
+                a.skip href="#page" { "To the content" }
                 header.top {
                     a.brand href="/dashboard" { (logo()) "pushbox" }
-                    nav {
+                    nav aria-label="Pages" {
                         @for (one, href, name) in places {
                             a href=(href) aria-current=[(one == place).then_some("page")] { (name) }
                         }
                         a href="/docs/" { "API" }
                     }
+                    @if look.access == Access::Read { span.badge.plain { "read only" } }
                     form method="post" action="/dashboard/sign-out" { button.plain type="submit" { "Sign out" } }
                 }
-                main #page { (body) }
+                main #page tabindex="-1" { (body) }
                 footer.quiet {
                     "pushbox " (env!("CARGO_PKG_VERSION")) " · as of "
-                    span #as-of { (now.format("%Y-%m-%d %H:%M:%S UTC")) }
+                    span #as-of { (time::full(look.now)) }
+                    " · keys: / search, o e r j q s a pages"
                 }
             }
         }
-    }
+    };
+    Html(page.into_string())
 }
 
 /// What people see of an error.
-pub(super) fn error(error: &ApiError, request_id: &str, now: DateTime<Utc>) -> Markup {
+pub(super) fn error(error: &ApiError, request_id: &str, look: &Look) -> Html<String> {
     let body = html! {
         section.card.verdict.bad {
             h1 { (error.status.canonical_reason().unwrap_or("Error")) }
@@ -86,18 +125,18 @@ pub(super) fn error(error: &ApiError, request_id: &str, now: DateTime<Utc>) -> M
             p.quiet { "Request " code { (request_id) } }
         }
     };
-    page("Error", Place::Overview, error.status.is_server_error(), now, &body)
+    page("Error", Place::Overview, look, &body)
 }
 
 /// A word with a colour that says how good it is.
 pub(super) fn badge(word: &str) -> Markup {
     let tone = match word {
-        "done" | "running" => "good",
-        "dead" => "bad",
-        "pending" | "ready" | "waiting" | "paused" => "busy",
+        "done" | "running" | "alive" | "sent" | "closed" => "good",
+        "dead" | "failed" | "open" | "silent" => "bad",
+        "pending" | "ready" | "waiting" | "paused" | "intended" | "uncertain" | "half_open" => "busy",
         _ => "plain",
     };
-    html! { span.badge.(tone) { (word) } }
+    html! { span.badge.(tone) { (word.replace('_', " ")) } }
 }
 
 /// Where an event's work stands.

@@ -1,14 +1,24 @@
 //! Pages for people: is all well, what came in, what became of it.
 //!
 //! Rendered on the server from the views of [`crate::admin`], so that a page never shows what the API could
-//! not be asked for. Everything a page needs comes from this binary, and the content policy lets it load
-//! nothing else. Pages only show; what changes something goes through the API.
+//! not be asked for; a button does what an operation of the API does. Everything a page needs comes from this
+//! binary, and the content policy lets it load nothing else.
 
+mod act;
+mod actions;
+mod bulk;
+mod chart;
 mod event;
 mod events;
+mod job;
 mod jobs;
 mod layout;
+mod live;
+mod order;
+mod orders;
 mod overview;
+mod queues;
+mod schedules;
 mod session;
 mod sign_in;
 mod time;
@@ -19,10 +29,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 use crate::admin::AdminState;
+use crate::admin::auth::Access;
 use crate::admin::error::ApiError;
 use crate::admin::frame::RequestId;
 
@@ -38,7 +49,22 @@ pub fn router(state: AdminState) -> Router {
         .route("/dashboard", get(overview::show))
         .route("/dashboard/events", get(events::show))
         .route("/dashboard/events/{id}", get(event::show))
+        .route("/dashboard/orders", get(orders::show))
+        .route("/dashboard/orders/{platform}/{shop_id}/{order_sn}", get(order::show))
         .route("/dashboard/jobs", get(jobs::show))
+        .route("/dashboard/jobs/{id}", get(job::show))
+        .route("/dashboard/jobs/{id}/{action}", post(act::job))
+        .route("/dashboard/bulk", get(bulk::list).post(act::start_bulk))
+        .route("/dashboard/bulk/preview", get(bulk::preview))
+        .route("/dashboard/bulk/{id}", get(bulk::show))
+        .route("/dashboard/bulk/{id}/cancel", post(act::cancel_bulk))
+        .route("/dashboard/queues", get(queues::show))
+        .route("/dashboard/queues/{queue}/{action}", post(act::queue))
+        .route("/dashboard/destinations/reset", post(act::reset_destination))
+        .route("/dashboard/schedules", get(schedules::show))
+        .route("/dashboard/schedules/{name}/{action}", post(act::schedule))
+        .route("/dashboard/actions", get(actions::show))
+        .route("/dashboard/live", get(live::stream))
         .layer(from_fn_with_state(Arc::clone(&state), session::require));
     let open = Router::new()
         .route("/", get(async || Redirect::to("/dashboard")))
@@ -63,8 +89,9 @@ async fn errors_as_pages(State(state): State<AdminState>, request: Request, next
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let page = layout::error(&error, &id, state.clock.now());
-    (error.status, Html(page.into_string())).into_response()
+    // Who looks may not be known here; an error page has nothing to press anyway.
+    let page = layout::error(&error, &id, &layout::Look::still(&state, Access::Full));
+    (error.status, page).into_response()
 }
 
 fn assets() -> Router<AdminState> {
@@ -77,9 +104,6 @@ fn assets() -> Router<AdminState> {
     };
     Router::new()
         .route("/dashboard/style.css", asset("text/css; charset=utf-8", include_str!("assets/style.css")))
-        .route(
-            "/dashboard/refresh.js",
-            asset("text/javascript; charset=utf-8", include_str!("assets/refresh.js")),
-        )
+        .route("/dashboard/live.js", asset("text/javascript; charset=utf-8", include_str!("assets/live.js")))
         .route("/dashboard/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
 }

@@ -1,42 +1,109 @@
 //! Is everything all right, and what came in last.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Html;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use serde::Deserialize;
 
-use super::layout::{self, Place, badge, number};
-use super::{events, time};
+use super::chart::{Series, chart};
+use super::layout::{self, Look, Place, number};
+use super::{events, queues, time};
 use crate::admin::AdminState;
-use crate::admin::api::events::{EventQuery, EventView};
+use crate::admin::api::alerts::{self, AlertQuery, AlertView};
+use crate::admin::api::destinations::{self, DestinationView};
+use crate::admin::api::events::EventQuery;
 use crate::admin::api::queues::QueueView;
+use crate::admin::api::series::{self, PointView, SeriesView, Window};
 use crate::admin::api::stats::{self, StatsView};
+use crate::admin::auth::Access;
 use crate::admin::error::ApiError;
+use crate::admin::extract::Query;
 
 /// A queue whose oldest due job has waited longer than this is behind.
 const BEHIND_SECONDS: i64 = 120;
 
-pub(super) async fn show(State(state): State<AdminState>) -> Result<Html<String>, ApiError> {
-    let numbers = stats::read(&state).await?;
-    let latest = crate::admin::api::events::list(&state, EventQuery::default()).await?;
-    Ok(Html(page(&numbers, &latest.events, state.clock.now()).into_string()))
+/// How far back the charts go.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Shown {
+    #[serde(default)]
+    window: Window,
 }
 
-fn page(stats: &StatsView, latest: &[EventView], now: DateTime<Utc>) -> Markup {
+pub(super) async fn show(
+    State(state): State<AdminState>,
+    Extension(access): Extension<Access>,
+    Query(shown): Query<Shown>,
+) -> Result<Html<String>, ApiError> {
+    let numbers = stats::read(&state).await?;
+    let series = series::read(&state, shown.window).await?;
+    let open = AlertQuery { open: true, ..AlertQuery::default() };
+    let alerts = alerts::list(&state, open).await?.alerts;
+    let destinations = destinations::read(&state).await?;
+    let latest = EventQuery { limit: Some(20), ..EventQuery::default() };
+    let latest = crate::admin::api::events::list(&state, latest).await?.events;
+    let look = Look::live(&state, access);
     let body = html! {
-        (verdict(&stats.queues))
-        (tiles(stats))
+        (verdict(&numbers.queues, &alerts, &destinations, look.now))
+        (tiles(&numbers))
+        (charts(&series, shown.window))
         div.columns {
-            section.card { h2 { "Queues" } (queues(&stats.queues)) }
-            section.card { h2 { "From push to done " small.quiet { "last hour" } } (latency(stats)) }
-            section.card { h2 { "By code " small.quiet { "last 24 hours" } } (codes(stats)) }
+            section.card { h2 { a href="/dashboard/queues" { "Queues" } } (queues::table(&numbers.queues)) }
+            section.card { h2 { "From push to done " small.quiet { "last hour" } } (latency(&numbers)) }
+            section.card { h2 { "By code " small.quiet { "last 24 hours" } } (codes(&numbers)) }
         }
         section.card {
             h2 { "Latest events" }
-            (events::table(latest, now))
+            (events::table(&latest, look.now))
         }
     };
-    layout::page("Overview", Place::Overview, true, now, &body)
+    Ok(layout::page("Overview", Place::Overview, &look, &body))
+}
+
+fn charts(series: &SeriesView, window: Window) -> Markup {
+    let points = &series.points;
+    let times: Vec<_> = points.iter().map(|point| point.at).collect();
+    let of = |value: fn(&PointView) -> Option<f64>| points.iter().map(value).collect::<Vec<_>>();
+    let line = |name, class, value: fn(&PointView) -> Option<f64>| Series { name, class, values: of(value) };
+    let minutes = f64::from(series.step_s) / 60.0;
+    let pushes = points.iter().map(|point| Some(float(point.events) / minutes)).collect();
+    let windows = [
+        (Window::Hour, "hour", "last hour"),
+        (Window::Day, "day", "last day"),
+        (Window::Week, "week", "last week"),
+    ];
+    html! {
+        section.card {
+            nav.tabs aria-label="Time of the charts" { @for (one, name, words) in windows {
+                a href={ "/dashboard?window=" (name) } aria-current=[(one == window).then_some("page")] { (words) }
+            } }
+            div.charts {
+                (chart("Pushes per minute", &times, true, &[Series { name: "pushes", class: "one", values: pushes }], few))
+                (chart("From push to sheet", &times, false, &[
+                    line("p50", "one", |point| point.sheet_p50_ms), line("p95", "two", |point| point.sheet_p95_ms)], milliseconds))
+                (chart("From push to Telegram", &times, false, &[
+                    line("p50", "one", |point| point.telegram_p50_ms), line("p95", "two", |point| point.telegram_p95_ms)], milliseconds))
+                (chart("Attempts that succeed", &times, false, &[line("of all", "one", |point| {
+                    (point.attempts > 0).then(|| float(point.done) / float(point.attempts) * 100.0) })], percent))
+                (chart("Jobs that wait", &times, true, &[line("jobs", "one", |point| point.waiting.map(float))], few))
+                (chart("Oldest due job", &times, true, &[line("age", "one", |point| point.oldest_s.map(|age| float(age) * 1000.0))], milliseconds))
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn float(count: i64) -> f64 {
+    count as f64
+}
+
+fn few(value: f64) -> String {
+    if value < 10.0 && value.fract() > 0.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.1} %")
 }
 
 /// What a person should look at, worst first.
@@ -50,7 +117,7 @@ fn troubles(queues: &[QueueView]) -> Vec<(String, Option<String>)> {
         ));
     }
     for queue in queues.iter().filter(|queue| queue.paused) {
-        found.push((format!("{} is paused", queue.queue), None));
+        found.push((format!("{} is paused", queue.queue), Some("/dashboard/queues".to_owned())));
     }
     for queue in queues {
         if let Some(age) = queue.oldest_ready_s.filter(|age| *age > BEHIND_SECONDS && !queue.paused) {
@@ -66,22 +133,44 @@ fn troubles(queues: &[QueueView]) -> Vec<(String, Option<String>)> {
     found
 }
 
-fn verdict(queues: &[QueueView]) -> Markup {
+/// Destinations that are out of use now.
+fn shut(destinations: &[DestinationView], now: DateTime<Utc>) -> impl Iterator<Item = &DestinationView> {
+    let shut = move |one: &&DestinationView| {
+        one.state == "open" && one.paused_until.is_some_and(|until| until > now)
+    };
+    destinations.iter().filter(shut)
+}
+
+fn verdict(
+    queues: &[QueueView],
+    alerts: &[AlertView],
+    destinations: &[DestinationView],
+    now: DateTime<Utc>,
+) -> Markup {
     let troubles = troubles(queues);
-    let tone = if troubles.is_empty() {
+    let well = troubles.is_empty() && alerts.is_empty() && shut(destinations, now).next().is_none();
+    let bad =
+        queues.iter().any(|queue| queue.dead > 0) || alerts.iter().any(|alert| alert.severity == "critical");
+    let tone = if well {
         "good"
-    } else if queues.iter().any(|queue| queue.dead > 0) {
+    } else if bad {
         "bad"
     } else {
         "busy"
     };
     html! {
         section.card.verdict.(tone) {
-            h1 { @if troubles.is_empty() { "All is well" } @else { "Needs a look" } }
-            @if troubles.is_empty() {
-                p { "Everything that came in is done or on its way." }
-            } @else {
+            h1 { @if well { "All is well" } @else { "Needs a look" } }
+            @if well { p { "Everything that came in is done or on its way." } } @else {
                 ul {
+                    @for alert in alerts { li {
+                        b { (alert.title) } " " span.quiet { (time::ago(alert.raised_at, now)) }
+                        p.quiet { (alert.remedy) }
+                    } }
+                    @for one in shut(destinations, now) { li {
+                        a href="/dashboard/queues" { (one.kind) " " span.id { (one.name) } " is out of use" }
+                        @if let Some(reason) = &one.reason { p.quiet { (reason) } }
+                    } }
                     @for (words, link) in &troubles {
                         li { @if let Some(link) = link { a href=(link) { (words) } } @else { (words) } }
                     }
@@ -110,33 +199,10 @@ fn tiles(stats: &StatsView) -> Markup {
     }
 }
 
-fn queues(queues: &[QueueView]) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr {
-                th { "Queue" } th.number { "Ready" } th.number { "Later" } th.number { "Waiting" }
-                th.number { "Running" } th.number { "Dead" } th.number { "Oldest" }
-            } }
-            tbody { @for queue in queues { tr {
-                td { (queue.queue) @if queue.paused { " " (badge("paused")) } }
-                @for value in [queue.ready, queue.scheduled, queue.waiting, queue.running] {
-                    td.number.zero[value == 0] { (number(value)) }
-                }
-                td.number.zero[queue.dead == 0] {
-                    @if queue.dead > 0 {
-                        a.alarm href={ "/dashboard/jobs?state=dead&queue=" (queue.queue) } { (number(queue.dead)) }
-                    } @else { "0" }
-                }
-                td.number { @if let Some(age) = queue.oldest_ready_s { (time::seconds(age)) } @else { "–" } }
-            } } }
-        } }
-    }
-}
-
 fn latency(stats: &StatsView) -> Markup {
     html! {
         @if stats.latency.is_empty() { p.quiet { "Nothing was finished." } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Numbers" { table {
                 thead { tr {
                     th { "Job" } th.number { "Done" } th.number { "p50" } th.number { "p95" } th.number { "p99" }
                 } }
@@ -158,7 +224,7 @@ fn milliseconds(value: f64) -> String {
 fn codes(stats: &StatsView) -> Markup {
     html! {
         @if stats.events.is_empty() { p.quiet { "Nothing came in." } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Numbers" { table {
                 thead { tr { th { "Event" } th.number { "1 h" } th.number { "24 h" } } }
                 tbody { @for one in stats.events.iter().take(12) { tr {
                     td { (one.kind) " " span.quiet { (one.source) " " (one.code) } }
@@ -194,7 +260,9 @@ mod tests {
     #[test]
     fn work_under_way_is_no_trouble() {
         assert!(troubles(&[queue("enrich"), queue("sheet")]).is_empty());
-        assert!(verdict(&[queue("enrich")]).into_string().contains("All is well"));
+        assert!(
+            verdict(&[queue("enrich")], &[], &[], DateTime::UNIX_EPOCH).into_string().contains("All is well")
+        );
     }
 
     #[test]

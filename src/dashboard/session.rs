@@ -13,6 +13,8 @@ use subtle::ConstantTimeEq;
 use crate::admin::AdminSettings;
 use crate::admin::AdminState;
 use crate::admin::auth::{self, Access};
+use crate::admin::error::ApiError;
+use crate::store::admin_actions::acting;
 
 const NAME: &str = "pushbox_session";
 
@@ -76,16 +78,32 @@ fn access(settings: &AdminSettings, headers: &HeaderMap, now: DateTime<Utc>) -> 
 }
 
 /// Lets whoever is signed in through, and everybody of this machine where no token is set; sends others to
-/// sign in.
-pub(super) async fn require(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+/// sign in. What changes something needs full access and has to come from a page of ours; it is recorded as
+/// done by the token that was signed in with.
+pub(super) async fn require(State(state): State<AdminState>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     let open = auth::is_open_to(&state.settings, auth::peer_of(&request), headers);
-    if open || access(&state.settings, headers, state.clock.now()).is_some() {
-        return next.run(request).await;
+    let access = access(&state.settings, headers, state.clock.now()).or(open.then_some(Access::Full));
+    let Some(access) = access else {
+        // What was to be changed is forgotten: after the sign-in people see the page and decide again.
+        let wanted = request.uri().path_and_query().map_or("/dashboard", |wanted| wanted.as_str());
+        let wanted = if request.method().is_safe() { wanted } else { "/dashboard" };
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
+        return Redirect::to(&format!("/dashboard/sign-in?{query}")).into_response();
+    };
+    if Access::needed_for(request.method()) == Access::Full {
+        if auth::is_cross_site(headers) {
+            return ApiError::forbidden("changes are not accepted from a page of another site")
+                .into_response();
+        }
+        if access < Access::Full {
+            return ApiError::forbidden("this token may only read").into_response();
+        }
     }
-    let wanted = request.uri().path_and_query().map_or("/dashboard", |wanted| wanted.as_str());
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
-    Redirect::to(&format!("/dashboard/sign-in?{query}")).into_response()
+    let mut actor = auth::actor(&state.settings, access, &request);
+    actor.name.push_str(", dashboard");
+    request.extensions_mut().insert(access);
+    acting(actor, next.run(request)).await
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) struct Credentials {
 }
 
 /// Only our own pages: a link to the sign-in page must not send people elsewhere.
-fn destination(next: Option<String>) -> String {
+pub(super) fn destination(next: Option<String>) -> String {
     let ours = |next: &String| {
         next == "/dashboard" || next.starts_with("/dashboard?") || next.starts_with("/dashboard/")
     };

@@ -35,6 +35,18 @@ pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     html! { time datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) title=(stamp(at)) { (words) } }
 }
 
+/// The instant in full; a script shows it in the zone of whoever looks.
+pub(super) fn full(at: DateTime<Utc>) -> Markup {
+    let exact = at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    html! { time datetime=(exact) title=(stamp(at)) data-show="full" { (at.format("%Y-%m-%d %H:%M:%S UTC")) } }
+}
+
+/// The time of day; a script shows it in the zone of whoever looks.
+pub(super) fn clock(at: DateTime<Utc>) -> Markup {
+    let exact = at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    html! { time datetime=(exact) title=(stamp(at)) data-show="clock" { (at.format("%H:%M UTC")) } }
+}
+
 /// The instant for people.
 pub(super) fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()

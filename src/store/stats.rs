@@ -1,7 +1,11 @@
 //! Counts over events and jobs, for people and dashboards. Nothing here locks or changes anything.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
+
+use super::series::Delays;
 
 /// How much waits in one queue.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -79,7 +83,8 @@ pub async fn list_queues(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Queu
     .await
 }
 
-/// Events received since `day_ago`, and of these since `hour_ago`, by source and code.
+/// Events received since `day_ago`, and of these since `hour_ago`, by source and code: from the counts per
+/// minute, so a few seconds old.
 pub async fn count_events(
     executor: impl PgExecutor<'_>,
     hour_ago: DateTime<Utc>,
@@ -87,10 +92,10 @@ pub async fn count_events(
 ) -> sqlx::Result<Vec<EventCount>> {
     sqlx::query_as(
         "select source, code, min(kind) as kind,
-                count(*) filter (where received_at >= $1) as last_hour,
-                count(*) as last_day
-           from pushbox.events
-          where received_at >= $2
+                coalesce(sum(events) filter (where starts >= $1), 0)::bigint as last_hour,
+                sum(events)::bigint as last_day
+           from pushbox.event_counts
+          where width_s = 60 and starts >= $2
           group by source, code
           order by last_day desc, source, code",
     )
@@ -112,28 +117,49 @@ pub async fn count_redeliveries(executor: impl PgExecutor<'_>, since: DateTime<U
     .await
 }
 
-/// From an event's receipt to the end of its jobs that were done since `since`, by kind of job.
-///
-/// The event's time is read from its id (`UUIDv7`), which saves a join over all partitions.
+/// From an event's receipt to the end of its jobs that were done since `since`, by kind of job: from the counts
+/// per minute, right within a fifth.
 pub async fn list_latencies(
     executor: impl PgExecutor<'_>,
     since: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Latency>> {
-    sqlx::query_as(
-        "select kind, count(*) as jobs,
-                percentile_cont(0.50) within group (order by took_ms) as p50_ms,
-                percentile_cont(0.95) within group (order by took_ms) as p95_ms,
-                percentile_cont(0.99) within group (order by took_ms) as p99_ms
-           from (select kind,
-                        (extract(epoch from finished_at) * 1000
-                         - ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint)::float8
-                            as took_ms
-                   from pushbox.job_history
-                  where finished_at >= $1 and outcome = 'done' and event_id is not null) done
-          group by kind
-          order by kind",
+    let buckets: Vec<(String, i16, i64)> = sqlx::query_as(
+        "select kind, bucket, sum(jobs)::bigint from pushbox.job_counts
+          where width_s = 60 and starts >= $1 group by kind, bucket",
     )
     .bind(since)
     .fetch_all(executor)
+    .await?;
+    let mut kinds: BTreeMap<String, Delays> = BTreeMap::new();
+    for (kind, bucket, jobs) in buckets {
+        kinds.entry(kind).or_default().add(bucket, jobs);
+    }
+    let latency = |(kind, delays): (String, Delays)| Latency {
+        kind,
+        jobs: delays.jobs(),
+        p50_ms: delays.percentile(0.50),
+        p95_ms: delays.percentile(0.95),
+        p99_ms: delays.percentile(0.99),
+    };
+    Ok(kinds.into_iter().map(latency).collect())
+}
+
+/// A text that changes whenever something happened that a page shows: events and jobs that come, jobs that
+/// move on, changes that people make. Costs a look at small tables and the ends of a few indexes.
+pub async fn fingerprint(executor: impl PgExecutor<'_>) -> sqlx::Result<String> {
+    sqlx::query_scalar(
+        "select concat_ws('/',
+                (select id from pushbox.events order by received_at desc, id desc limit 1),
+                (select last_value from pushbox.jobs_id_seq),
+                (select string_agg(concat(queue, state, n), ',' order by queue, state)
+                   from (select queue, state, count(*) as n from pushbox.jobs group by queue, state) counted),
+                (select seq from pushbox.admin_chain),
+                (select sum(changed) from pushbox.bulk_operations where state in ('waiting', 'running')),
+                (select max(finished_at) from pushbox.bulk_operations),
+                (select max(id) from pushbox.schedule_runs),
+                (select count(*) from pushbox.schedules where current_run is not null),
+                (select max(id) || ':' || count(*) filter (where resolved_at is null) from pushbox.alerts))",
+    )
+    .fetch_one(executor)
     .await
 }

@@ -16,6 +16,7 @@ use pushbox::queue::Waker;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -40,6 +41,7 @@ fn offline_state() -> AdminState {
         clock: Arc::new(ManualClock::new(start)),
         waker: Waker::default(),
         errands: Waker::default(),
+        stopping: CancellationToken::new(),
         metrics: pushbox::observability::metrics::install(),
     })
 }
@@ -170,6 +172,7 @@ pub async fn online_state() -> AdminState {
         clock: Arc::new(ManualClock::new(now)),
         waker: Waker::default(),
         errands: Waker::default(),
+        stopping: CancellationToken::new(),
         metrics: offline.metrics.clone(),
     })
 }
@@ -333,6 +336,11 @@ async fn an_event_shows_its_payload_its_jobs_and_its_redeliveries() {
     }
 }
 
+/// Counts for the statistics until all is counted.
+pub async fn count(state: &AdminState) {
+    while !pushbox::store::roll_up::roll_up(&state.pool).await.expect("counting") {}
+}
+
 #[tokio::test]
 async fn the_numbers_add_up() {
     let state = online_state().await;
@@ -346,6 +354,7 @@ async fn the_numbers_add_up() {
         .await
         .unwrap();
 
+    count(&state).await;
     let answer = get(&state, "/api/v1/stats").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let numbers = answer.json();
@@ -430,10 +439,10 @@ pub async fn send_as(state: &AdminState, method: axum::http::Method, uri: &str) 
 }
 
 /// A request to the pages, with a cookie.
-pub async fn visit(state: &AdminState, request: axum::http::request::Builder, body: &'static str) -> Answer {
+pub async fn visit(state: &AdminState, request: axum::http::request::Builder, body: &str) -> Answer {
     let pages = pushbox::dashboard::router(Arc::clone(state));
     let router = pushbox::admin::router(Arc::clone(state), pages);
-    send(router, request.body(Body::from(body)).expect("a request")).await
+    send(router, request.body(Body::from(body.to_owned())).expect("a request")).await
 }
 
 #[tokio::test]
@@ -443,7 +452,21 @@ async fn the_pages_want_a_sign_in_and_show_what_others_wrote_as_text() {
         store_event(&state, 1, "<b>&\"'</b>", Some(json!({"name": "<script>alert(1)</script>"}))).await;
     store_job(&state, event, "notify", "dead", Some("<i>broken</i>")).await;
     let event_page = format!("/dashboard/events/{event}");
-    let pages = ["/dashboard", "/dashboard/events", "/dashboard/jobs?state=dead", &event_page];
+    let pages = [
+        "/dashboard",
+        "/dashboard?window=week",
+        "/dashboard/events",
+        "/dashboard/events?state=dead&error=broken",
+        "/dashboard/jobs?state=dead",
+        "/dashboard/jobs/1",
+        "/dashboard/orders",
+        "/dashboard/queues",
+        "/dashboard/schedules",
+        "/dashboard/actions",
+        "/dashboard/bulk",
+        "/dashboard/bulk/preview?action=retry&queue=notify",
+        &event_page,
+    ];
 
     for page in pages {
         let answer = visit(&state, Request::get(page).header("cookie", "pushbox_session=x"), "").await;

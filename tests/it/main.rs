@@ -8,6 +8,7 @@ mod bell;
 mod cli;
 mod commands;
 mod crash;
+mod dashboard;
 mod demo;
 mod destinations;
 mod doctor;

@@ -17,6 +17,7 @@ pub mod order_views;
 pub mod orders;
 pub mod queues;
 pub mod schedules;
+pub mod series;
 pub mod stats;
 pub mod workers;
 
@@ -29,6 +30,7 @@ use super::AdminState;
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
         .routes(routes!(stats::get_stats))
+        .routes(routes!(series::get_series))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_event))
         .routes(routes!(jobs::list_jobs))

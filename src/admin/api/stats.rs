@@ -59,7 +59,7 @@ pub struct LatencyView {
     pub kind: String,
     /// How many were finished.
     pub jobs: i64,
-    /// Half of them took at most so many milliseconds.
+    /// Half of them took at most so many milliseconds. All delays are right within a fifth.
     pub p50_ms: f64,
     /// 95 of 100 took at most so many.
     pub p95_ms: f64,
@@ -68,6 +68,8 @@ pub struct LatencyView {
 }
 
 /// Counts of events, the queues, and how long things take
+///
+/// Events and delays are counted every few seconds; the queues are as they are now.
 #[utoipa::path(
     get, path = "/stats", operation_id = "get_stats", tag = "stats",
     responses(

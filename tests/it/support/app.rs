@@ -192,6 +192,12 @@ impl TestApp {
         (answer.status(), answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// The stream that tells an open page of changes; from this machine nobody needs to sign in.
+    pub(crate) async fn live(&self) -> Response {
+        let url = format!("http://{}/dashboard/live", self.app.admin_address());
+        self.http.get(url).send().await.expect("a stream")
+    }
+
     /// Runs a scheduled task by hand, as a person would, and waits for its end.
     pub(crate) async fn run_schedule(&self, name: &str) -> Value {
         let path = format!("/schedules/{name}");
