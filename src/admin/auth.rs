@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use super::AdminState;
 use super::error::ApiError;
 use crate::config::AdminSettings;
-use crate::store::admin_actions::{Actor, acting};
+pub use crate::store::admin_actions::{Actor, acting};
 
 /// What somebody may do. A later one includes the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

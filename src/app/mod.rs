@@ -245,7 +245,9 @@ pub async fn run(
 /// # Errors
 /// When the settings cannot be used.
 pub fn console(config: Config, database: &Database) -> anyhow::Result<axum::Router> {
-    Ok(admin::console(Parts::new(config, database, "command".to_owned())?.admin(&Roles::none(), CancellationToken::new())))
+    Ok(admin::console(
+        Parts::new(config, database, "command".to_owned())?.admin(&Roles::none(), CancellationToken::new()),
+    ))
 }
 
 /// What every process does before it works, safe to do in several at once.

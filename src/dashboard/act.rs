@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::sign_in::destination;
 use crate::admin::AdminState;
 use crate::admin::api::bulk_operations::{self, BulkAction, BulkFilter, BulkRequest};
+use crate::admin::api::job_changes::Idle;
 use crate::admin::api::queues::{self, PauseRequest};
 use crate::admin::api::{destinations, job_changes, schedules};
 use crate::admin::error::ApiError;
 use crate::admin::extract::{Json as Body, Path, said};
 use crate::admin::frame::RequestId;
-use crate::queue::control::Idle;
 
 /// Where to go afterwards, and what was said.
 #[derive(Debug, Default, Deserialize)]
@@ -28,8 +28,8 @@ pub(super) struct Said {
 
 type Acted = Result<Redirect, ApiError>;
 
-fn back(said: Said) -> Acted {
-    Ok(Redirect::to(&destination(said.next)))
+fn back(said: Said) -> Redirect {
+    Redirect::to(&destination(said.next))
 }
 
 /// `retry`, `cancel` or `delete` of one job.
@@ -45,7 +45,7 @@ pub(super) async fn job(
         "delete" => job_changes::end(&state, &request_id, id, Idle::Dead).await?,
         _ => return Err(ApiError::not_found("action")),
     };
-    back(said)
+    Ok(back(said))
 }
 
 /// `pause` or `resume` of a queue.
@@ -64,7 +64,7 @@ pub(super) async fn queue(
         "resume" => drop(queues::resume_queue(state, request_id, name).await?),
         _ => return Err(ApiError::not_found("action")),
     }
-    back(said)
+    Ok(back(said))
 }
 
 /// `run`, `pause` or `resume` of a scheduled task.
@@ -84,7 +84,7 @@ pub(super) async fn schedule(
         "resume" => drop(schedules::resume_schedule(state, request_id, name).await?),
         _ => return Err(ApiError::not_found("action")),
     }
-    back(said)
+    Ok(back(said))
 }
 
 /// Which destination.
@@ -103,7 +103,7 @@ pub(super) async fn reset_destination(
 ) -> Acted {
     let place = Path((reset.kind, reset.name));
     let _answer = destinations::reset_destination(State(state), Extension(request_id), place).await?;
-    back(Said { next: reset.next, ..Said::default() })
+    Ok(back(Said { next: reset.next, ..Said::default() }))
 }
 
 /// Which jobs, as the form of the preview carries it.

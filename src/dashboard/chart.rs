@@ -1,5 +1,7 @@
 //! Charts as inline SVG: bars and lines over time, without a script.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
@@ -90,7 +92,7 @@ fn columns(series: &Series<'_>, times: &[DateTime<Utc>], top: f64, unit: fn(f64)
 /// A line with gaps where there is no value; a value between two gaps is a dot.
 fn lines(series: &Series<'_>, top: f64) -> Markup {
     let points = series.values.len();
-    let mut path = String::new();
+    let (mut path, mut dots) = (String::new(), String::new());
     let mut drawing = false;
     for (index, value) in series.values.iter().enumerate() {
         let Some(value) = value else {
@@ -98,13 +100,18 @@ fn lines(series: &Series<'_>, top: f64) -> Markup {
             continue;
         };
         let (x, y) = (place(index, points) + step(points) / 2.0, HEIGHT - 2.0 - value / top * (HEIGHT - 4.0));
-        path.push_str(&format!("{}{x:.2} {y:.2}", if drawing { "L" } else { "M" }));
-        if !drawing && series.values.get(index + 1).copied().flatten().is_none() {
-            path.push_str("h0.1");
+        let alone = !drawing && series.values.get(index + 1).copied().flatten().is_none();
+        if alone {
+            let _ = write!(dots, "M{x:.2} {y:.2}h0.1");
+        } else {
+            let _ = write!(path, "{}{x:.2} {y:.2}", if drawing { "L" } else { "M" });
         }
         drawing = true;
     }
-    html! { path.line.(series.class) d=(path) {} }
+    html! {
+        @if !path.is_empty() { path.line.(series.class) d=(path) {} }
+        @if !dots.is_empty() { path.line.dot.(series.class) d=(dots) {} }
+    }
 }
 
 #[cfg(test)]

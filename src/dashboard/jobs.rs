@@ -181,7 +181,7 @@ fn row(job: &JobView, now: DateTime<Utc>) -> Markup {
         td { a href={ "/dashboard/jobs/" (job.id) } { "#" (job.id) } }
         td { (job.kind) }
         td.id { (job.key.as_deref().unwrap_or("–")) }
-        td.number { (job.attempt) @if let Some(most) = job.max_attempts { "/" (most) } }
+        td.number data-label="attempt" { (job.attempt) @if let Some(most) = job.max_attempts { "/" (most) } }
         td { (time::ago(job.created_at, now)) }
         td.error {
             (badge(&job.state))

@@ -136,7 +136,14 @@ pub(super) fn badge(word: &str) -> Markup {
         "pending" | "ready" | "waiting" | "paused" | "intended" | "uncertain" | "half_open" => "busy",
         _ => "plain",
     };
-    html! { span.badge.(tone) { (word.replace('_', " ")) } }
+    // A breaker's state, in words of people.
+    let said = match word {
+        "closed" => "in use".to_owned(),
+        "open" => "out of use".to_owned(),
+        "half_open" => "being tried".to_owned(),
+        other => other.replace('_', " "),
+    };
+    html! { span.badge.(tone) { (said) } }
 }
 
 /// Where an event's work stands.

@@ -10,7 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
 
 use crate::admin::AdminState;
-use crate::store::stats;
+use crate::admin::api::stats;
 
 /// How often a stream looks. People see a change within this time.
 const EVERY: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ pub(super) async fn stream(State(state): State<AdminState>) -> impl IntoResponse
     let changes = stream::unfold((state, None::<String>), |(state, mut seen)| async move {
         loop {
             // What cannot be read now is no change; the next look may tell.
-            if let Ok(now) = stats::fingerprint(&state.pool).await
+            if let Ok(now) = stats::fingerprint(&state).await
                 && seen.as_ref() != Some(&now)
             {
                 let first = seen.replace(now).is_none();

@@ -10,11 +10,10 @@ use super::layout::{self, Look, Place, badge};
 use super::orders::money;
 use super::{events, time};
 use crate::admin::AdminState;
-use crate::admin::api::orders::{OrderDetail, read};
+use crate::admin::api::orders::{OrderDetail, OrderRef, read};
 use crate::admin::auth::Access;
 use crate::admin::error::ApiError;
 use crate::admin::extract::Path;
-use crate::domain::order::OrderRef;
 
 pub(super) async fn show(
     State(state): State<AdminState>,
@@ -25,11 +24,11 @@ pub(super) async fn show(
     let look = Look::live(&state, access);
     let body = html! {
         section.card { h1 { "Order " span.id { (order.order.order_sn) } " " (badge(&order.order.status)) } (facts(&order, look.now)) }
-        div.columns.two {
+        div.columns {
             section.card { h2 { "Lines" } (lines(&order)) }
             section.card { h2 { "Income" } (income(&order)) }
         }
-        div.columns.two {
+        div.columns {
             section.card { h2 { "In the sheet" } (sheet(&order, look.now)) }
             section.card { h2 { "On Telegram" } (telegram(&order, look.now)) }
         }
@@ -70,9 +69,9 @@ fn lines(detail: &OrderDetail) -> Markup {
                 thead { tr { th { "Item" } th.number { "Pieces" } th.number { "Price" } th.number { "Payout" } } }
                 tbody { @for line in &detail.lines { tr {
                     td { (line.name) @if !line.variation.is_empty() { ", " (line.variation) } " " span.quiet.id { (line.sku) } }
-                    td.number { (line.quantity) }
-                    td.number { (money(Some(line.unit_price), currency)) }
-                    td.number { (money(line.net_income, currency)) }
+                    td.number data-label="pieces" { (line.quantity) }
+                    td.number data-label="each" { (money(Some(line.unit_price), currency)) }
+                    td.number data-label="payout" { (money(line.net_income, currency)) }
                 } } }
             }
         }
@@ -112,7 +111,7 @@ fn sheet(detail: &OrderDetail, now: DateTime<Utc>) -> Markup {
 fn telegram(detail: &OrderDetail, now: DateTime<Utc>) -> Markup {
     html! {
         @if detail.announcements.is_empty() { p.quiet { "Nothing was said about it." } }
-        ul { @for one in &detail.announcements { li {
+        ul.plain-list { @for one in &detail.announcements { li {
             (badge(&one.state)) " " span.id { (one.chat_id) }
             @if let Some(message) = one.message_id { " message " (message) }
             @if let Some(at) = one.sent_at { " " (time::ago(at, now)) }

@@ -91,9 +91,9 @@ fn table(orders: &[OrderView], now: DateTime<Utc>) -> Markup {
                 td.id { a href=(address(&one.platform, &one.shop_id, &one.order_sn)) { (one.order_sn) } }
                 td { span.quiet { (one.platform) } " " span.id { (one.shop_id) } }
                 td { (badge(&one.status)) }
-                td.number { (one.items) }
-                td.number { (money(one.total_amount, &one.currency)) }
-                td.number { (money(one.escrow_amount, &one.currency)) }
+                td.number data-label="items" { (one.items) }
+                td.number data-label="total" { (money(one.total_amount, &one.currency)) }
+                td.number data-label="payout" { (money(one.escrow_amount, &one.currency)) }
                 td { (time::ago(one.update_time, now)) }
             } } }
         }

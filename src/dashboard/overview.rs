@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::chart::{Series, chart};
-use super::layout::{self, Look, Place, number};
+use super::layout::{self, Look, Place, badge, number};
 use super::{events, queues, time};
 use crate::admin::AdminState;
 use crate::admin::api::alerts::{self, AlertQuery, AlertView};
@@ -52,9 +52,10 @@ pub(super) async fn show(
             section.card { h2 { a href="/dashboard/queues" { "Queues" } } (queues::table(&numbers.queues)) }
             section.card { h2 { "From push to done " small.quiet { "last hour" } } (latency(&numbers)) }
             section.card { h2 { "By code " small.quiet { "last 24 hours" } } (codes(&numbers)) }
+            section.card { h2 { a href="/dashboard/queues" { "Destinations and shops" } } (places(&destinations)) }
         }
         section.card {
-            h2 { "Latest events" }
+            h2 { a href="/dashboard/events" { "Latest events" } }
             (events::table(&latest, look.now))
         }
     };
@@ -133,6 +134,20 @@ fn troubles(queues: &[QueueView]) -> Vec<(String, Option<String>)> {
     found
 }
 
+/// Every destination and shop with its state, those that need a look first.
+fn places(destinations: &[DestinationView]) -> Markup {
+    const SHOWN: usize = 12;
+    let mut sorted: Vec<_> = destinations.iter().collect();
+    sorted.sort_by_key(|one| one.state == "closed");
+    html! {
+        @if sorted.is_empty() { p.quiet { "None was called so far." } }
+        ul.plain-list { @for one in sorted.iter().take(SHOWN) { li {
+            (badge(&one.state)) " " span.quiet { (one.kind) } " " span.id { (one.name) }
+        } } }
+        @if sorted.len() > SHOWN { p { a href="/dashboard/queues" { "all " (sorted.len()) } } }
+    }
+}
+
 /// Destinations that are out of use now.
 fn shut(destinations: &[DestinationView], now: DateTime<Utc>) -> impl Iterator<Item = &DestinationView> {
     let shut = move |one: &&DestinationView| {
@@ -182,18 +197,20 @@ fn verdict(
 
 fn tiles(stats: &StatsView) -> Markup {
     let sum = |of: fn(&QueueView) -> i64| stats.queues.iter().map(of).sum::<i64>();
+    let jobs = |state: &str| format!("/dashboard/jobs?state={state}");
+    let events = || "/dashboard/events".to_owned();
     let tiles = [
-        (stats.totals.last_hour, "events, last hour"),
-        (stats.totals.last_day, "events, last 24 h"),
-        (stats.totals.redeliveries_last_day, "duplicates absorbed, 24 h"),
-        (sum(|queue| queue.ready + queue.scheduled + queue.waiting), "jobs waiting"),
-        (sum(|queue| queue.running), "jobs running"),
-        (sum(|queue| queue.dead), "dead jobs"),
+        (stats.totals.last_hour, "events, last hour", events()),
+        (stats.totals.last_day, "events, last 24 h", events()),
+        (stats.totals.redeliveries_last_day, "duplicates absorbed, 24 h", events()),
+        (sum(|queue| queue.ready + queue.scheduled + queue.waiting), "jobs waiting", jobs("ready")),
+        (sum(|queue| queue.running), "jobs running", jobs("running")),
+        (sum(|queue| queue.dead), "dead jobs", jobs("dead")),
     ];
     html! {
         div.tiles {
-            @for (value, name) in tiles {
-                div.tile.alarm[value > 0 && name == "dead jobs"] { b { (number(value)) } span { (name) } }
+            @for (value, name, page) in tiles {
+                a.tile.alarm[value > 0 && name == "dead jobs"] href=(page) { b { (number(value)) } span { (name) } }
             }
         }
     }

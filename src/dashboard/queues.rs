@@ -87,9 +87,9 @@ fn destination_table(destinations: &[DestinationView], look: &Look) -> Markup {
             p.quiet { "None was limited, paused or failed so far: they are listed when something happened." }
         } @else {
             table.stack {
-                thead { tr { th { "Destination" } th { "State" } th { "Why, and what to do" } th { span.unseen { "Do" } } } }
+                thead { tr { th { "Destination" } th { "State" } th { "Why" } th { span.unseen { "Do" } } } }
                 tbody { @for one in destinations { tr {
-                    td { (one.kind) " " span.id { (one.name) } }
+                    td { span.quiet { (one.kind) } " " span.id { (one.name) } }
                     td { (badge(&one.state)) @if one.pace > 1.0 { " " span.quiet { (format!("{:.1}× slower", one.pace)) } } }
                     td.error {
                         @if let Some(reason) = &one.reason { p.fault { (reason) } }
@@ -120,7 +120,7 @@ fn worker_table(workers: &[WorkerView], look: &Look) -> Markup {
                 tbody { @for one in workers { tr {
                     td.id { (one.name) }
                     td { (one.roles.join(", ")) " " span.quiet { (one.version) } }
-                    td.number { (number(one.running)) }
+                    td.number data-label="jobs" { (number(one.running)) }
                     td { (time::ago(one.started_at, look.now)) }
                     td { @if one.alive { (badge("alive")) } @else { (badge("silent")) " " (time::ago(one.last_seen_at, look.now)) } }
                 } } }

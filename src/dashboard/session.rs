@@ -12,9 +12,8 @@ use subtle::ConstantTimeEq;
 
 use crate::admin::AdminSettings;
 use crate::admin::AdminState;
-use crate::admin::auth::{self, Access};
+use crate::admin::auth::{self, Access, acting};
 use crate::admin::error::ApiError;
-use crate::store::admin_actions::acting;
 
 const NAME: &str = "pushbox_session";
 

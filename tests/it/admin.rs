@@ -445,6 +445,22 @@ pub async fn visit(state: &AdminState, request: axum::http::request::Builder, bo
     send(router, request.body(Body::from(body.to_owned())).expect("a request")).await
 }
 
+/// Pages that need no event.
+const PAGES: [&str; 12] = [
+    "/dashboard",
+    "/dashboard?window=week",
+    "/dashboard/events",
+    "/dashboard/events?state=dead&error=broken",
+    "/dashboard/jobs?state=dead",
+    "/dashboard/jobs/1",
+    "/dashboard/orders",
+    "/dashboard/queues",
+    "/dashboard/schedules",
+    "/dashboard/actions",
+    "/dashboard/bulk",
+    "/dashboard/bulk/preview?action=retry&queue=notify",
+];
+
 #[tokio::test]
 async fn the_pages_want_a_sign_in_and_show_what_others_wrote_as_text() {
     let state = online_state().await;
@@ -452,24 +468,10 @@ async fn the_pages_want_a_sign_in_and_show_what_others_wrote_as_text() {
         store_event(&state, 1, "<b>&\"'</b>", Some(json!({"name": "<script>alert(1)</script>"}))).await;
     store_job(&state, event, "notify", "dead", Some("<i>broken</i>")).await;
     let event_page = format!("/dashboard/events/{event}");
-    let pages = [
-        "/dashboard",
-        "/dashboard?window=week",
-        "/dashboard/events",
-        "/dashboard/events?state=dead&error=broken",
-        "/dashboard/jobs?state=dead",
-        "/dashboard/jobs/1",
-        "/dashboard/orders",
-        "/dashboard/queues",
-        "/dashboard/schedules",
-        "/dashboard/actions",
-        "/dashboard/bulk",
-        "/dashboard/bulk/preview?action=retry&queue=notify",
-        &event_page,
-    ];
+    let pages = PAGES.into_iter().chain([event_page.as_str()]).collect::<Vec<_>>();
 
-    for page in pages {
-        let answer = visit(&state, Request::get(page).header("cookie", "pushbox_session=x"), "").await;
+    for page in &pages {
+        let answer = visit(&state, Request::get(*page).header("cookie", "pushbox_session=x"), "").await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{page}");
         assert!(
             answer.headers["location"].to_str().unwrap().starts_with("/dashboard/sign-in?next="),
@@ -492,8 +494,8 @@ async fn the_pages_want_a_sign_in_and_show_what_others_wrote_as_text() {
     );
     let cookie = set.split(';').next().unwrap().to_owned();
 
-    for page in pages {
-        let answer = visit(&state, Request::get(page).header("cookie", &cookie), "").await;
+    for page in &pages {
+        let answer = visit(&state, Request::get(*page).header("cookie", &cookie), "").await;
         assert_eq!(answer.status, StatusCode::OK, "{page}: {}", answer.body);
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{page}: {policy}");

@@ -17,7 +17,7 @@ use super::order_views::{
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, page_size, said};
-use crate::domain::order::OrderRef;
+pub use crate::domain::order::OrderRef;
 use crate::store::order_lists::{self, OrderFilter, OrderPlace, OrderSummary};
 use crate::store::order_reads::{self, StoredOrder};
 

@@ -89,6 +89,11 @@ pub async fn get_stats(State(state): State<AdminState>) -> Result<Json<StatsView
     read(&state).await.map(Json)
 }
 
+/// A text that changes whenever something happened that a page shows.
+pub async fn fingerprint(state: &AdminState) -> Result<String, ApiError> {
+    Ok(store::stats::fingerprint(&state.pool).await?)
+}
+
 /// The numbers as of now.
 pub async fn read(state: &AdminState) -> Result<StatsView, ApiError> {
     let at = state.clock.now();

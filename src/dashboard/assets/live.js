@@ -53,6 +53,7 @@ async function refresh() {
 }
 let stale = false;
 
+document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 localTimes(document);
 if (document.body.dataset.live !== undefined) {
   const changes = new EventSource("/dashboard/live");
