@@ -184,6 +184,8 @@ async fn events_are_listed_and_shown_without_their_people() {
 async fn figures_and_tasks_are_shown_once_or_again_and_again() {
     let app = app_with_an_order().await;
     let url = app.url();
+    // Statistics are counted every few seconds.
+    app.until("SELECT count(*) FROM pushbox.job_counts WHERE kind = 'upsert_sheet_row'").await;
     let stats = said(&run(url, &["stats"]).await, 0);
     assert!(stats.contains("1 events in the last hour") && stats.contains("upsert_sheet_row"), "{stats}");
     assert!(said(&run(url, &["schedules"]).await, 0).contains("maintain"));
