@@ -30,6 +30,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
         (name = "queues", description = "Where jobs wait, and who works at them"),
         (name = "orders", description = "What the work is about"),
         (name = "admin-actions", description = "What people changed"),
+        (name = "sources", description = "Who may push, and what was refused"),
         (name = "alerts", description = "What a person should know"),
         (name = "schedules", description = "What is done every so often"),
         (name = "destinations", description = "Where effects go, and what came of them"),

@@ -28,9 +28,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::clock::SharedClock;
+use crate::domain::seal::Sealer;
+use crate::domain::sources::Source;
 use crate::observability::metrics::MetricsHandle;
-
-use crate::queue::Waker;
+use crate::queue::{Plan, Waker};
 
 pub use crate::config::AdminSettings;
 
@@ -56,6 +57,12 @@ pub struct AdminContext {
     pub errands: Waker,
     /// Cancelled when this process stops: what streams ends then.
     pub stopping: CancellationToken,
+    /// Who may push.
+    pub sources: Vec<Source>,
+    /// Opens refused pushes.
+    pub sealer: Sealer,
+    /// Which jobs a push asks for.
+    pub plan: Plan,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
 }

@@ -23,7 +23,7 @@ use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
 use crate::queue::{Bell, Plan, Presence, Waker};
-use crate::receiver::{self, Committer, Receiver, Throttle};
+use crate::receiver::{self, Committer, Receiver, RecordSettings, Recorder, Throttle};
 use crate::store;
 
 pub mod authorize;
@@ -150,6 +150,15 @@ impl App {
     fn receive(&mut self, listener: TcpListener, parts: &Parts) {
         let (committer, mut writers) =
             Committer::start(&parts.pool, &parts.waker, parts.config.receiver.commit_deadline);
+        let settings = RecordSettings {
+            kept: parts.config.receiver.rejections_kept,
+            bodies_for: parts.config.receiver.rejection_bodies_for,
+        };
+        let now = parts.clock.now();
+        let sources = &parts.config.sources;
+        let (recorder, notes) =
+            Recorder::new(parts.pool.clone(), parts.sealer.clone(), sources, settings, now);
+        writers.spawn(notes);
         let receiver = Arc::new(Receiver {
             sources: parts.config.sources.clone(),
             committer,
@@ -158,6 +167,7 @@ impl App {
             clock: parts.clock.clone(),
             body_limit: parts.config.receiver.body_limit,
             throttle: Throttle::new(parts.config.receiver.failed_signatures_per_minute, parts.clock.now()),
+            recorder,
             trusted_proxies: parts.config.receiver.trusted_proxies.clone(),
         });
         let stop = self.receiving.stop_token();
@@ -316,6 +326,9 @@ impl Parts {
             waker: self.waker.clone(),
             errands: self.errands.clone(),
             stopping,
+            sources: self.config.sources.clone(),
+            sealer: self.sealer.clone(),
+            plan: self.plan.clone(),
             metrics: metrics::install(),
         })
     }

@@ -17,6 +17,7 @@ use crate::schedule::alerts::{OpsChat, TellAlerts};
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
 use crate::schedule::refresh_tokens::RefreshTokens;
+use crate::schedule::watch_replays::WatchReplays;
 use crate::schedule::{Driver, Task};
 
 /// Orders in one call of the platform.
@@ -98,6 +99,17 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
         Arc::new(Maintain {
             pool: parts.pool.clone(),
             retention_days: parts.config.schedule.event_retention_days,
+        }),
+        Arc::new(WatchReplays {
+            pool: parts.pool.clone(),
+            sources: parts
+                .config
+                .sources
+                .iter()
+                .filter(|one| !one.signs_its_id())
+                .map(|one| one.name.clone())
+                .collect(),
+            rejections_kept: parts.config.receiver.rejections_kept,
         }),
         Arc::new(TellAlerts { pool: parts.pool.clone(), ops }),
     ];

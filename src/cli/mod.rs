@@ -15,6 +15,7 @@ mod keygen;
 mod migrate;
 mod openapi;
 mod queues;
+mod rejections;
 mod scene;
 mod schedules;
 mod send;
@@ -23,6 +24,7 @@ mod shopee;
 mod show;
 mod shutdown;
 mod simulate;
+mod sources;
 mod stats;
 
 use std::fmt;
@@ -77,6 +79,8 @@ enum Command {
     Events(events::Arguments),
     Jobs(jobs::Arguments),
     Schedules(schedules::Arguments),
+    Sources(sources::Arguments),
+    Rejections(rejections::Arguments),
     Doctor(doctor::Arguments),
     Simulate(simulate::Arguments),
     Send(send::Arguments),
@@ -182,6 +186,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Events(arguments) => events::run(&arguments, config),
         Command::Jobs(arguments) => jobs::run(&arguments, config),
         Command::Schedules(arguments) => schedules::run(&arguments, config),
+        Command::Sources(arguments) => sources::run(&arguments, config),
+        Command::Rejections(arguments) => rejections::run(&arguments, config),
         Command::Doctor(arguments) => doctor::run(&arguments, config),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),

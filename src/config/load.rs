@@ -89,6 +89,8 @@ fn receiver(lookup: &mut Lookup<'_>) -> ReceiverSettings {
         failed_signatures_per_minute: lookup
             .value(&set::FAILED_SIGNATURES_PER_MINUTE, |text| parse::number(text, 1, 1_000_000)),
         trusted_proxies: lookup.value(&set::TRUSTED_PROXIES, parse::networks),
+        rejections_kept: lookup.value(&set::REJECTIONS_KEPT, |text| parse::number(text, 0, 10_000)),
+        rejection_bodies_for: lookup.value(&set::REJECTION_BODY_RETENTION, parse::duration),
         max_connections: lookup.value(&set::MAX_CONNECTIONS, |text| parse::number(text, 1, 100_000)),
         request_timeout: lookup.value(&set::REQUEST_TIMEOUT, parse::short_duration),
     }

@@ -132,6 +132,8 @@ pub struct ShopeeSettings {
     pub callback_url: Option<String>,
     /// `SHOPEE_SIGNATURE`: what is accepted.
     pub signatures: Vec<ShopeeSignature>,
+    /// `SHOPEE_NETWORKS`: where pushes come from; empty: from anywhere.
+    pub networks: Vec<ipnet::IpNet>,
     /// `SHOP_ID`, `ACCESS_TOKEN`, `REFRESH_TOKEN` and `[[shops]]`: imported once.
     pub shops: Vec<ShopImport>,
 }
@@ -235,6 +237,10 @@ pub struct ReceiverSettings {
     pub failed_signatures_per_minute: u32,
     /// `TRUSTED_PROXIES`: peers whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// `REJECTIONS_KEPT`: per source; 0: none.
+    pub rejections_kept: u32,
+    /// `REJECTION_BODY_RETENTION`: how long a refused push can be verified again.
+    pub rejection_bodies_for: Duration,
     /// `MAX_CONNECTIONS`: of one listener at once.
     pub max_connections: usize,
     /// `REQUEST_TIMEOUT`: for the headers, and then for the body of a request.

@@ -126,6 +126,8 @@ settings! {
             .example("https://hooks.example.com/webhook/shopee");
         SHOPEE_SIGNATURE: "What a push's signature covers: `url_body` (what Shopee does), `body`, or both as a list."
             .default("url_body");
+        SHOPEE_NETWORKS: "Networks that may push as Shopee, such as Shopee's own (`GET /api/v2/public/get_shopee_ip_ranges`); others get 403. `none`: all, the signature decides."
+            .default("none");
         SHOP_ID: "First shop. Imported into the database once; the database is the truth afterwards."
             .example("10000001");
         ACCESS_TOKEN: "Access token of that shop." .secret();
@@ -204,6 +206,10 @@ settings! {
             .default("60");
         TRUSTED_PROXIES: "Addresses and networks of your own proxies, whose `X-Forwarded-For` tells the address that counts. `none`: the peer's address counts."
             .default("none");
+        REJECTIONS_KEPT: "Refused pushes that are kept of each source, and as many whose sender holds a key that is known; `0`: none."
+            .default("500");
+        REJECTION_BODY_RETENTION: "How long a refused push can be verified again and accepted; it is sealed with `ENCRYPTION_KEY`, and not kept without one."
+            .default("72h");
         COMMIT_DEADLINE: "After this without a commit a push is answered 503 and Shopee sends it again. Shopee waits three seconds."
             .default("2s");
     }

@@ -22,6 +22,7 @@ pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
         push_keys: lookup.optional(&set::WEBHOOK_PARTNER_KEY, keys).unwrap_or_default(),
         callback_url: lookup.optional(&set::CALLBACK_URL, parse::callback_url),
         signatures: lookup.value(&set::SHOPEE_SIGNATURE, parse::signatures),
+        networks: lookup.value(&set::SHOPEE_NETWORKS, parse::networks),
         shops: shops(lookup),
         api_url,
         auth_url,
@@ -87,6 +88,7 @@ impl ShopeeSettings {
             self.partner_key.as_ref(),
             self.callback_url.as_deref(),
             self.signatures.iter().map(form).collect(),
+            &self.networks,
         )
     }
 }

@@ -45,6 +45,11 @@ impl Sealer {
         Ok(Self(Some(std::sync::Arc::new(LessSafeKey::new(key)))))
     }
 
+    /// Whether what it seals can be read by nobody else.
+    pub fn has_key(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Seals a secret that belongs to `place`, for example `shopee:1234:access`.
     pub fn seal(&self, secret: &SecretString, place: &str) -> String {
         let Some(key) = &self.0 else { return format!("{PLAIN}{}", secret.expose_secret()) };
@@ -77,6 +82,11 @@ impl Sealer {
             .map_err(|_| SealError::CannotOpen)?;
         String::from_utf8(opened.to_vec()).map(Into::into).map_err(|_| SealError::CannotOpen)
     }
+}
+
+/// The place of a refused request.
+pub fn rejection_place(source: &str, fingerprint: &[u8]) -> String {
+    format!("rejection:{source}:{}", hex::encode(fingerprint))
 }
 
 /// The place of a shop's token; `which` is `access` or `refresh`.

@@ -13,15 +13,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
-use serde_json::json;
 use sqlx::PgPool;
 
 use super::committer::Committer;
+use super::recorder::Recorder;
 use super::throttle::{Throttle, Verdict, client_address};
 use crate::clock::SharedClock;
 use crate::domain::event::Via;
 use crate::domain::push::{Arrival, ParsedPush, sha256};
-use crate::domain::sources::{Header, Headers, Pushed, Reading, Refusal, Rules, Source};
+use crate::domain::sources::{Admitted, Header, Headers, Pushed, Refusal, Source};
 use crate::observability::metrics::{PushOutcome, push_answered};
 use crate::queue::{Accepted, Plan};
 use crate::store::health::ping;
@@ -46,6 +46,8 @@ pub struct Receiver {
     pub body_limit: usize,
     /// Holds down who sends proofs that do not match.
     pub throttle: Throttle,
+    /// Keeps a sample of what is refused.
+    pub recorder: Recorder,
     /// Peers that may say for whom they speak.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -104,8 +106,9 @@ async fn answer(receiver: &Receiver, source: &str, account: Option<&str>, reques
     let outcome = match body_within(body, source.body_limit.unwrap_or(receiver.body_limit)).await {
         Ok(body) => {
             let headers = RequestHeaders(&parts.headers);
-            let push = Pushed { headers: &headers, account, body: &body, at: receiver.clock.now() };
-            receive(receiver, source, &parts.headers, push, address).await
+            let at = receiver.clock.now();
+            let push = Pushed { headers: &headers, account, body: &body, at, address: Some(address) };
+            receive(receiver, source, &parts.headers, push).await
         }
         Err(refusal) => refusal,
     };
@@ -184,13 +187,7 @@ async fn body_within(body: Body, limit: usize) -> Result<Bytes, Outcome> {
 }
 
 /// From a whole request to its answer.
-async fn receive(
-    receiver: &Receiver,
-    source: &Source,
-    headers: &HeaderMap,
-    push: Pushed<'_>,
-    address: IpAddr,
-) -> Outcome {
+async fn receive(receiver: &Receiver, source: &Source, headers: &HeaderMap, push: Pushed<'_>) -> Outcome {
     if headers.contains_key(CONTENT_ENCODING) {
         return Outcome::bad_request(
             "a content encoding is not supported: what is signed is the body as sent\n",
@@ -199,67 +196,54 @@ async fn receive(
     if push.headers.find(&source.auth.header) == Header::Several {
         return Outcome::bad_request("two headers with a signature\n");
     }
-    // Only Shopee's probe has to be known before anything is verified: the console saves a callback URL only
-    // if its probe is answered, before there is a push key.
-    let early = (source.rules == Rules::Shopee).then(|| source.read(&push));
-    if early == Some(Reading::Probe) {
-        tracing::info!(source = source.name, "answered the verification probe of {}", source.name);
-        return Outcome::stored(source, PushOutcome::Probe);
+    match source.admit(&push) {
+        Ok(Admitted::Probe) => {
+            tracing::info!(source = source.name, "answered the verification probe of {}", source.name);
+            Outcome::stored(source, PushOutcome::Probe)
+        }
+        Ok(Admitted::Push(parsed, proof)) => {
+            receiver.recorder.proved(source, proof, push.at);
+            store(receiver, source, *parsed, &push).await
+        }
+        Err(refusal) => refuse(receiver, source, refusal, &push),
     }
-    if let Err(refusal) = source.verify(&push) {
-        return refuse(receiver, source, refusal, &push, address);
-    }
-    let Reading::Push(parsed) = early.unwrap_or_else(|| source.read(&push)) else {
-        return Outcome::stored(source, PushOutcome::Probe);
-    };
-    if let Err(refusal) = source.check_account(&push, parsed.account.as_deref()) {
-        return refuse(receiver, source, refusal, &push, address);
-    }
-    store(receiver, source, headers, *parsed, &push).await
 }
 
-fn refuse(
-    receiver: &Receiver,
-    source: &Source,
-    refusal: Refusal,
-    push: &Pushed<'_>,
-    address: IpAddr,
-) -> Outcome {
+fn refuse(receiver: &Receiver, source: &Source, refusal: Refusal, push: &Pushed<'_>) -> Outcome {
     if refusal == Refusal::TwoHeaders {
         return Outcome::bad_request("a signed header occurs twice\n");
     }
-    match receiver.throttle.failed(address, push.at) {
+    let address = push.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let found = match receiver.throttle.failed(address, push.at) {
         Verdict::TooMany => {
             let text = "too many signatures that do not match\n";
             return Outcome::refused(StatusCode::TOO_MANY_REQUESTS, PushOutcome::Throttled, text);
         }
-        Verdict::Refuse => {}
+        Verdict::Refuse => None,
         Verdict::Explain { untold } => {
-            let reason = match refusal {
-                Refusal::Missing | Refusal::Wrong => source.explain(push),
-                other => other.to_string(),
-            };
+            let found = source.diagnose(refusal, push);
+            let reason = found.text.as_str();
             tracing::warn!(source = source.name, cause = refusal.as_str(), reason, %address, untold,
                 bytes = push.body.len(), "refused a push: {reason}");
+            Some(found)
         }
+    };
+    receiver.recorder.refused(source, refusal, found, push);
+    if refusal == Refusal::Network {
+        let text = "this address may not push here\n";
+        return Outcome::refused(StatusCode::FORBIDDEN, PushOutcome::Unauthorized, text);
     }
     let status = status(source.ack.bad_auth, StatusCode::UNAUTHORIZED);
     Outcome::refused(status, PushOutcome::Unauthorized, "the signature does not match\n")
 }
 
-async fn store(
-    receiver: &Receiver,
-    source: &Source,
-    headers: &HeaderMap,
-    parsed: ParsedPush,
-    push: &Pushed<'_>,
-) -> Outcome {
+async fn store(receiver: &Receiver, source: &Source, parsed: ParsedPush, push: &Pushed<'_>) -> Outcome {
     let intake = receiver.plan.intake(
         parsed,
         Arrival {
             source: source.name.clone(),
             body_sha256: sha256(push.body),
-            headers: kept_headers(source, headers),
+            headers: source.kept_headers(push.headers),
             received_at: push.at,
             via: Via::Push,
         },
@@ -289,14 +273,4 @@ async fn store(
 fn patience(source: &Source) -> Option<Duration> {
     const COVERED: Duration = Duration::from_millis(2500);
     source.deadline.filter(|deadline| *deadline < COVERED).map(|deadline| deadline * 4 / 5)
-}
-
-/// Headers that help to understand a push later; never the signature, never a cookie.
-fn kept_headers(source: &Source, headers: &HeaderMap) -> serde_json::Value {
-    let names =
-        ["content-type", "user-agent"].into_iter().chain(source.keep_headers.iter().map(String::as_str));
-    let kept = names.filter(|name| *name != source.auth.header && *name != "cookie").filter_map(|name| {
-        Some((name.to_owned(), json!(headers.get(name)?.to_str().ok()?.replace('\0', ""))))
-    });
-    kept.collect::<serde_json::Map<_, _>>().into()
 }

@@ -11,8 +11,10 @@ use ipnet::IpNet;
 
 /// Addresses that are told apart; what comes on top shares one budget.
 const ADDRESSES: usize = 10_000;
-/// Refusals that get a line of their own in the log, per minute and over all addresses.
+/// Refusals that are looked into and get a line of their own in the log, per minute and over all addresses.
 const LINES: u32 = 30;
+/// Of these, those of one address: who only guesses cannot use up what others are explained with.
+const LINES_OF_ONE: u32 = 10;
 
 /// What to do about a proof that did not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,20 +39,26 @@ pub struct Throttle {
 
 #[derive(Debug)]
 struct State {
-    budgets: HashMap<IpAddr, Budget>,
+    budgets: HashMap<IpAddr, OfAddress>,
     lines: Budget,
     untold: u64,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct OfAddress {
+    failures: Budget,
+    lines: Budget,
+}
+
 /// So many at once, and again so many each minute.
 #[derive(Debug, Clone, Copy)]
-struct Budget {
+pub(super) struct Budget {
     left: f64,
     at: DateTime<Utc>,
 }
 
 impl Budget {
-    fn full(per_minute: u32, at: DateTime<Utc>) -> Self {
+    pub(super) fn full(per_minute: u32, at: DateTime<Utc>) -> Self {
         Self { left: f64::from(per_minute), at }
     }
 
@@ -61,7 +69,7 @@ impl Budget {
         self.at = now;
     }
 
-    fn take(&mut self, per_minute: u32, now: DateTime<Utc>) -> bool {
+    pub(super) fn take(&mut self, per_minute: u32, now: DateTime<Utc>) -> bool {
         self.refill(per_minute, now);
         let there = self.left >= 1.0;
         if there {
@@ -84,19 +92,21 @@ impl Throttle {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.budgets.len() >= ADDRESSES {
             state.budgets.retain(|_, budget| {
-                budget.refill(per_minute, now);
-                budget.left < f64::from(per_minute)
+                budget.failures.refill(per_minute, now);
+                budget.failures.left < f64::from(per_minute)
             });
         }
         let known = group(address);
         let full = state.budgets.len() >= ADDRESSES && !state.budgets.contains_key(&known);
         let known = if full { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { known };
-        let budget = state.budgets.entry(known).or_insert_with(|| Budget::full(per_minute, now));
-        if !budget.take(per_minute, now) {
+        let fresh =
+            || OfAddress { failures: Budget::full(per_minute, now), lines: Budget::full(LINES_OF_ONE, now) };
+        let budget = state.budgets.entry(known).or_insert_with(fresh);
+        if !budget.failures.take(per_minute, now) {
             state.untold += 1;
             return Verdict::TooMany;
         }
-        if !state.lines.take(LINES, now) {
+        if !budget.lines.take(LINES_OF_ONE, now) || !state.lines.take(LINES, now) {
             state.untold += 1;
             return Verdict::Refuse;
         }

@@ -27,6 +27,7 @@ pub mod alerts;
 pub mod lost_pushes;
 pub mod maintain;
 pub mod refresh_tokens;
+pub mod watch_replays;
 
 /// How often the driver looks for due ticks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

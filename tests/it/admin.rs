@@ -42,6 +42,9 @@ fn offline_state() -> AdminState {
         waker: Waker::default(),
         errands: Waker::default(),
         stopping: CancellationToken::new(),
+        sources: Vec::new(),
+        sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
+        plan: pushbox::queue::Plan::default(),
         metrics: pushbox::observability::metrics::install(),
     })
 }
@@ -173,6 +176,9 @@ pub async fn online_state() -> AdminState {
         waker: Waker::default(),
         errands: Waker::default(),
         stopping: CancellationToken::new(),
+        sources: Vec::new(),
+        sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
+        plan: pushbox::queue::Plan::default(),
         metrics: offline.metrics.clone(),
     })
 }

@@ -28,6 +28,7 @@ mod postgres;
 mod queue;
 mod queue_model;
 mod receiver;
+mod rejections;
 mod replay;
 mod schedules;
 mod sheet;

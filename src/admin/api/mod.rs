@@ -16,8 +16,10 @@ pub mod jobs;
 pub mod order_views;
 pub mod orders;
 pub mod queues;
+pub mod rejections;
 pub mod schedules;
 pub mod series;
+pub mod sources;
 pub mod stats;
 pub mod workers;
 
@@ -50,6 +52,10 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(queues::list_queues))
         .routes(routes!(queues::pause_queue))
         .routes(routes!(queues::resume_queue))
+        .routes(routes!(sources::list_sources))
+        .routes(routes!(rejections::list_rejections))
+        .routes(routes!(rejections::get_rejection))
+        .routes(routes!(rejections::accept_rejection))
         .routes(routes!(alerts::list_alerts))
         .routes(routes!(schedules::list_schedules))
         .routes(routes!(schedules::get_schedule))

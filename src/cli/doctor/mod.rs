@@ -4,6 +4,7 @@
 
 mod database;
 mod shopee;
+mod sources;
 
 use std::path::Path;
 
@@ -101,6 +102,7 @@ async fn look(config: &Config) -> Vec<Check> {
     match Database::open(&config.database, "doctor", false).await {
         Ok(database) => {
             checks.extend(database::look(database.pool()).await);
+            checks.extend(sources::look(config, database.pool()).await);
             database.close().await;
         }
         Err(error) => checks.push(Check::failed("database", format!("{error:#}"), "Check DATABASE_URL.")),

@@ -11,6 +11,7 @@ use crate::clock::ManualClock;
 
 fn client(url: &Url) -> ShopeeClient {
     let settings = ShopeeSettings {
+        networks: Vec::new(),
         api_url: url.clone(),
         auth_url: Url::parse("https://open.shopee.com/auth").unwrap(),
         redirect_url: None,

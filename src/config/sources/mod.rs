@@ -36,6 +36,7 @@ const KEYS: &[&str] = &[
     "variant",
     "platform",
     "url",
+    "networks",
     "auth",
     "time",
     "event",
@@ -77,12 +78,14 @@ pub(super) fn shopee_source(
     hint: Option<&SecretString>,
     url: Option<&str>,
     forms: Vec<Form>,
+    networks: &[ipnet::IpNet],
 ) -> Source {
     let mut lookup = Lookup::new_for_presets();
     let table = Table::from_iter([("preset".to_owned(), Value::from("shopee"))]);
     let mut source = source(&mut lookup, "shopee", table, &Roles::none());
     source.url = url.map(str::to_owned);
     source.auth.forms = forms;
+    source.networks = networks.to_vec();
     let several = secrets.len() > 1;
     source.auth.secrets = secrets
         .iter()
@@ -137,12 +140,16 @@ fn source(lookup: &mut Lookup<'_>, label: &str, own: Table, roles: &Roles) -> So
             .choice(lookup, "payload", &[("full", PayloadKind::Full), ("thin", PayloadKind::Thin)])
             .unwrap_or(PayloadKind::Full),
         body_limit: None,
+        networks: Vec::new(),
         keep_headers: Vec::new(),
         picker: Picker::default(),
     };
     let mut limits = top.section(lookup, "limits");
     source.body_limit = limits.parsed(lookup, "body_bytes", parse::bytes);
     limits.finish(lookup);
+    let networks =
+        top.list(lookup, "networks", |text| parse::networks(text).map_err(|refusal| refusal.problem));
+    source.networks = networks.into_iter().flatten().collect();
     let mut headers = top.section(lookup, "headers");
     source.keep_headers = headers.list(lookup, "keep", crate::domain::sources::header_name);
     headers.finish(lookup);
@@ -250,6 +257,11 @@ fn whole(lookup: &mut Lookup<'_>, label: &str, source: &Source, own_base: bool) 
             let problem = "the time is not signed, so a tolerance protects from nothing";
             lookup.fault(format!("{label} time.tolerance_s"), problem, "Remove it, or sign the time.");
         }
+    }
+    if source.horizon.is_some_and(|horizon| horizon > source.id.retain) {
+        let problem = "shorter than horizon_s: a late retry would become a second event";
+        let remedy = "Make it at least as long; twice as long is better.";
+        lookup.fault(format!("{label} id.retain_s"), problem, remedy);
     }
     if own_base && source.auth.kind != AuthKind::Static && !uses(&BasePart::Body) {
         let problem = "the body is not among the parts: anything could be sent under one signature";

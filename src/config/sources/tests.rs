@@ -100,7 +100,7 @@ impl Vector {
 
     fn verify_at(&self, source: &Source, proof: &str, at: DateTime<Utc>) -> Result<usize, Refusal> {
         let headers = self.headers_with(proof);
-        let push = Pushed { headers: &headers, account: None, body: &self.body, at };
+        let push = Pushed { headers: &headers, account: None, body: &self.body, at, address: None };
         source.verify(&push).map(|proof| proof.secret)
     }
 
@@ -112,12 +112,26 @@ impl Vector {
 
     fn explain(&self, source: &Source, proof: &str) -> String {
         let headers = self.headers_with(proof);
-        source.explain(&Pushed { headers: &headers, account: None, body: &self.body, at: self.at() })
+        source
+            .explain(&Pushed {
+                headers: &headers,
+                account: None,
+                body: &self.body,
+                at: self.at(),
+                address: None,
+            })
+            .text
     }
 
     fn read(&self, source: &Source) -> ParsedPush {
         let headers = self.headers_with(&self.proof);
-        match source.read(&Pushed { headers: &headers, account: None, body: &self.body, at: self.at() }) {
+        match source.read(&Pushed {
+            headers: &headers,
+            account: None,
+            body: &self.body,
+            at: self.at(),
+            address: None,
+        }) {
             Reading::Push(push) => *push,
             Reading::Probe => panic!("a probe"),
         }
@@ -267,7 +281,9 @@ fn fixed_secrets_are_compared_whole() {
     let verify = |source: &Source, header: Option<&str>| {
         let headers: BTreeMap<String, String> =
             header.map(|value| (source.auth.header.clone(), value.to_owned())).into_iter().collect();
-        source.verify(&Pushed { headers: &headers, account: None, body: b"{}", at: now() }).is_ok()
+        source
+            .verify(&Pushed { headers: &headers, account: None, body: b"{}", at: now(), address: None })
+            .is_ok()
     };
     let shopery = one("preset = 'shopery'\nauth.secrets = ['shy-endpoint-secret-2c8e']");
     assert!(verify(&shopery, Some("shy-endpoint-secret-2c8e")), "SHY-1");
@@ -331,7 +347,7 @@ fn an_unsigned_shop_header_is_bound_to_the_path() {
     let headers: BTreeMap<String, String> =
         [("x-shoplazza-shop-domain".to_owned(), "demo-a.myshoplaza.com".to_owned())].into();
     let check = |source: &Source, path: Option<&str>| {
-        let push = Pushed { headers: &headers, account: path, body: b"{}", at: now() };
+        let push = Pushed { headers: &headers, account: path, body: b"{}", at: now(), address: None };
         let Reading::Push(parsed) = source.read(&push) else { panic!("a probe") };
         source.check_account(&push, parsed.account.as_deref()).is_ok()
     };
@@ -360,7 +376,7 @@ fn a_source_of_ones_own_needs_no_preset() {
     assert!(signature.starts_with("sha256="));
     let headers: BTreeMap<String, String> = [("x-erp-signature".to_owned(), signature)].into();
     assert!(headers.find("x-erp-signature").trimmed().is_some());
-    let push = Pushed { headers: &headers, account: None, body: b"{}", at: now() };
+    let push = Pushed { headers: &headers, account: None, body: b"{}", at: now(), address: None };
     assert_eq!(source.verify(&push).map(|proof| proof.secret), Ok(0));
 }
 
@@ -432,8 +448,8 @@ fn shopees_mismatches_are_explained() {
     let url: &[u8] = b"https://hooks.example.com/shopee";
     let told = |proof: &str| {
         let headers: BTreeMap<String, String> = [("authorization".to_owned(), proof.to_owned())].into();
-        let push = Pushed { headers: &headers, account: None, body: b"{}", at: now() };
-        (strict.verify(&push).is_ok(), strict.explain(&push))
+        let push = Pushed { headers: &headers, account: None, body: b"{}", at: now(), address: None };
+        (strict.verify(&push).is_ok(), strict.explain(&push).text)
     };
     assert!(told(&sign("old-key", &[url, b"|{}"])).0);
     for (proof, explanation) in [
@@ -451,7 +467,7 @@ fn shopees_mismatches_are_explained() {
     let body_only = source("body");
     let headers: BTreeMap<String, String> =
         [("authorization".to_owned(), format!("SHA256 {}", sign("new-key", &[b"{}"])))].into();
-    let push = Pushed { headers: &headers, account: None, body: b"{}", at: now() };
+    let push = Pushed { headers: &headers, account: None, body: b"{}", at: now(), address: None };
     assert!(body_only.verify(&push).is_ok() && strict.verify(&push).is_err());
 }
 
@@ -475,7 +491,7 @@ proptest! {
         for vector in vectors() {
             let source = vector.source();
             let headers = Raw(&source.auth.header, &proof);
-            let push = Pushed { headers: &headers, account: account.as_deref(), body: &body, at: now() };
+            let push = Pushed { headers: &headers, account: account.as_deref(), body: &body, at: now(), address: None };
             prop_assert!(source.verify(&push).is_err());
             source.explain(&push);
             source.read(&push);
@@ -488,7 +504,7 @@ proptest! {
         let source = vector("TTS-0").source();
         let headers: BTreeMap<String, String> = BTreeMap::new();
         let key = |body: String| {
-            let push = Pushed { headers: &headers, account: None, body: body.as_bytes(), at: now() };
+            let push = Pushed { headers: &headers, account: None, body: body.as_bytes(), at: now(), address: None };
             match source.read(&push) {
                 Reading::Push(push) => push.key,
                 Reading::Probe => String::new(),

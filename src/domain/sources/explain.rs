@@ -6,6 +6,15 @@ use super::{Auth, AuthKind, BasePart, Encoding, Form, Pushed, Secret, Source};
 /// Longer bodies are not tried in every way: hashing them over and over would serve an attacker.
 const LONGEST: usize = 64 * 1024;
 
+/// What was found out about a refused push, in words that hold no secret and no digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// For a person.
+    pub text: String,
+    /// Whether the sender holds a key that is known here: nobody else can come so near.
+    pub near_miss: bool,
+}
+
 /// A way to build the base string, and how it is called.
 struct Way {
     name: String,
@@ -14,29 +23,37 @@ struct Way {
 }
 
 impl Source {
-    /// Why the proof does not fit, in words that hold no secret and no digest.
-    pub fn explain(&self, push: &Pushed<'_>) -> String {
+    /// Why the proof does not fit.
+    pub fn explain(&self, push: &Pushed<'_>) -> Explanation {
+        let found = self.found(push);
+        let near_miss = found.is_ok();
+        let text = found.unwrap_or_else(|text| text);
+        Explanation { text, near_miss }
+    }
+
+    /// What matches, or why nothing does.
+    fn found(&self, push: &Pushed<'_>) -> Result<String, String> {
         let Some(header) = push.headers.find(&self.auth.header).trimmed() else {
-            return format!("there is no {} header; was it stripped by a proxy?", self.auth.header);
+            return Err(format!("there is no {} header; was it stripped by a proxy?", self.auth.header));
         };
         if self.auth.secrets.is_empty() {
-            return "no secret is configured".to_owned();
+            return Err("no secret is configured".to_owned());
         }
         if push.body.len() > LONGEST {
-            return "nothing configured matches; the body is too long to try other ways".to_owned();
+            return Err("nothing configured matches; the body is too long to try other ways".to_owned());
         }
         if self.auth.kind == AuthKind::Ed25519 {
-            return "no configured public key matches".to_owned();
+            return Err("no configured public key matches".to_owned());
         }
         for prefix in ["", "Bearer ", "SHA256 ", "sha256="] {
             let Some(value) = header.strip_prefix(prefix.as_bytes()) else { continue };
             if let Some(found) = self.near_miss(value, push) {
                 let prefix = prefix.trim_end();
                 let after = if prefix.is_empty() { String::new() } else { format!(", after `{prefix}`") };
-                return format!("it matches {found}{after}");
+                return Ok(format!("it matches {found}{after}"));
             }
         }
-        self.shape(header)
+        Err(self.shape(header))
     }
 
     fn near_miss(&self, header: &[u8], push: &Pushed<'_>) -> Option<String> {

@@ -5,6 +5,7 @@
 //! Everything here is pure: [`Source::verify`] over the bytes as received, [`Source::read`] for what a
 //! verified body says, [`Source::explain`] for what would have matched a proof that did not.
 
+mod admit;
 mod explain;
 mod pick;
 mod proof;
@@ -12,11 +13,15 @@ mod read;
 mod select;
 mod sign;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
+pub use self::admit::{Admitted, KeptRequest, Unusable};
+pub use self::explain::Explanation;
 pub use self::pick::Picker;
 pub use self::proof::{Proof, Refusal};
 pub use self::read::Reading;
@@ -57,6 +62,8 @@ pub struct Source {
     pub payload: PayloadKind,
     /// Longest body in bytes; none: what holds for every source.
     pub body_limit: Option<usize>,
+    /// Where its pushes come from; empty: from anywhere.
+    pub networks: Vec<IpNet>,
     /// Names of headers, in lower case, that are kept with the event; never the proof's.
     pub keep_headers: Vec<String>,
     /// Finds the JSON fields that the selectors name.
@@ -327,17 +334,24 @@ pub struct Pushed<'a> {
     pub body: &'a [u8],
     /// When it reached us.
     pub at: DateTime<Utc>,
+    /// From where; none where that does not matter.
+    pub address: Option<IpAddr>,
 }
 
 impl Source {
     /// The source with what is derived from the rest of it; to be called when its selectors are complete.
     #[must_use]
     pub fn prepared(mut self) -> Self {
-        let plain = self.time.source.iter().chain(&self.event).chain(&self.account.source);
-        let plain = plain.chain(&self.account.check).chain(&self.subject).chain(self.id.selectors());
-        let pointers: Vec<String> = plain.filter_map(Selector::pointer).map(str::to_owned).collect();
+        let pointers: Vec<String> =
+            self.selectors().filter_map(Selector::pointer).map(str::to_owned).collect();
         self.picker = Picker::new(pointers);
         self
+    }
+
+    /// Every place that is looked at.
+    fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        let plain = self.time.source.iter().chain(&self.event).chain(&self.account.source);
+        plain.chain(&self.account.check).chain(&self.subject).chain(self.id.selectors())
     }
 
     /// Whether the key of an event rests on something that the proof covers. Where it does not, a captured

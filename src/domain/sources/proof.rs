@@ -35,6 +35,9 @@ pub enum Refusal {
     /// The signed time is too far from ours, or no time.
     #[error("the signed time is too far from ours")]
     Stale,
+    /// The address is in none of the source's networks.
+    #[error("the address is in none of the source's networks")]
+    Network,
     /// The account is not one that is expected here.
     #[error("the account is not the one that is expected")]
     Account,
@@ -49,6 +52,7 @@ impl Refusal {
             Self::Wrong => "wrong",
             Self::Expired => "expired_secret",
             Self::Stale => "stale",
+            Self::Network => "network",
             Self::Account => "account",
         }
     }

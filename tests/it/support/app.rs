@@ -82,6 +82,15 @@ impl TestApp {
         Self { app: start_app(&settings, &toml).await, simulator, pool, http, database, settings, toml }
     }
 
+    /// The same with other settings.
+    pub(crate) async fn restart_with(mut self, overrides: Overrides<'_>) -> Self {
+        for (name, value) in overrides {
+            self.settings.insert((*name).to_owned(), (*value).to_owned());
+        }
+        self.settings.retain(|_, value| !value.is_empty());
+        self.restart().await
+    }
+
     /// Runs a command of the program with this app's settings; what it printed, of a success.
     pub(crate) async fn command(&self, arguments: &[&str]) -> String {
         let (done, text) = self.try_command(arguments).await;
