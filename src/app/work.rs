@@ -7,6 +7,9 @@ use super::Parts;
 use crate::clients::forward::ForwardClient;
 use crate::clients::sheets::SheetsClient;
 use crate::clients::telegram::TelegramClient;
+use crate::domain::shopee::push::PLATFORM;
+use crate::domain::sources::{PayloadKind, Source};
+use crate::jobs::carried::OrdersHandler;
 use crate::jobs::enrich::EnrichHandler;
 use crate::jobs::forward::ForwardHandler;
 use crate::jobs::notify::NotifyHandler;
@@ -44,11 +47,12 @@ const REFRESHES_AT_ONCE: usize = 8;
 pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
     let settings = &parts.config.queue;
     let mut specs = Vec::new();
-    if parts.api_is_configured() {
-        let handler = EnrichHandler {
+    let shopee = parts.api_is_configured().then(|| enricher(parts)).transpose()?;
+    let carries = |source: &Source| source.platform != PLATFORM && source.payload == PayloadKind::Full;
+    if shopee.is_some() || parts.config.sources.iter().any(carries) {
+        let handler = OrdersHandler {
+            shopee,
             pool: parts.pool.clone(),
-            client: parts.shopee_client()?,
-            sealer: parts.sealer.clone(),
             plan: parts.plan.clone(),
             waker: parts.waker.clone(),
         };
@@ -80,6 +84,17 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
         specs.push(QueueSpec::new(Arc::new(handler), FORWARD_BATCH, settings.concurrency, FORWARD_TIMEOUT));
     }
     Ok(Runtime::new(parts.pool.clone(), settings, &parts.worker, parts.waker.clone(), specs))
+}
+
+/// Fetches orders of Shopee.
+fn enricher(parts: &Parts) -> anyhow::Result<EnrichHandler> {
+    Ok(EnrichHandler {
+        pool: parts.pool.clone(),
+        client: parts.shopee_client()?,
+        sealer: parts.sealer.clone(),
+        plan: parts.plan.clone(),
+        waker: parts.waker.clone(),
+    })
 }
 
 /// Works off what people ask to be done again.

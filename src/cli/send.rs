@@ -6,24 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use url::Url;
 
+use crate::cli::console::segment;
 use crate::cli::{Failure, Outcome, block_on, load};
-use crate::clients::push::{PushAnswer, PushPoster, shopee_authorization};
+use crate::clients::push::{PushAnswer, PushPoster};
 use crate::clock;
 use crate::config::{Config, Roles};
+use crate::domain::shopee::push::PLATFORM;
+use crate::domain::sources::{Source, header_name};
+use crate::simulator::platforms::{OrderMoment, PlatformPush, order_push};
 
 /// Sign a push as the platform would and post it
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Signs with WEBHOOK_PARTNER_KEY (the first one) over CALLBACK_URL and the body, exactly as Shopee
-does, and posts to --url. Prints status, latency and length of the answer of each push, or a
-summary of many. The exit code is 1 unless every answer is 2xx.
+Signs with the first secret of the source, exactly as its platform does, and posts to --url.
+Prints status, latency and length of the answer of each push, or a summary of many. The exit code
+is 1 unless every answer is 2xx.
+
+--source is the name of any source that is configured: shopee for the settings of Shopee, else the
+name in [[sources]]. Sources of a known platform have a push ready, about an order; for others
+give the body with --file and its headers with --header.
 
 Examples:
   pushbox send                                    one order status push
@@ -31,13 +38,15 @@ Examples:
   pushbox send --order-sn 2609150ABCDEF1 --count 5    one event, four duplicates
   pushbox send --count 10000 --rate 500           ten thousand orders, 500 each second
   pushbox send --file body.json                   any body, byte for byte
-  pushbox send --code 0                           the console's Verify probe")]
+  pushbox send --code 0                           the console's Verify probe
+  pushbox send --source shoplazza --account demo-a --step 1
+  pushbox send --source erp --file body.json --header 'x-topic: stock/changed'")]
 pub(super) struct Arguments {
-    /// Whose push it is
-    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = Source::Shopee)]
-    source: Source,
+    /// Whose push it is: the name of a source
+    #[arg(long, value_name = "SOURCE", default_value = "shopee")]
+    source: String,
 
-    /// Push code: 3 order status, 4 tracking number, 0 verification probe; others need --file
+    /// Push code of Shopee: 3 order status, 4 tracking number, 0 verification probe; others need --file
     #[arg(long, value_name = "CODE", default_value_t = 3)]
     code: i32,
 
@@ -45,17 +54,29 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ORDER_SN")]
     order_sn: Option<String>,
 
-    /// Shop id [default: `SHOP_ID`, else 10000001]
+    /// Shop id of Shopee [default: `SHOP_ID`, else 10000001]
     #[arg(long, value_name = "ID")]
     shop_id: Option<i64>,
 
-    /// Order status, for code 3
+    /// Order status of Shopee, for code 3
     #[arg(long, value_name = "STATUS", default_value = "READY_TO_SHIP")]
     status: String,
 
+    /// Account of another platform: stands in the path, and in the push where it belongs
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+
+    /// State of an order of another platform: 0 created, 1 paid, 2 shipped, 3 finished
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=3))]
+    step: u32,
+
     /// Post the bytes of this file
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["code", "order_sn", "shop_id", "status"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["code", "order_sn", "shop_id", "status", "step"])]
     file: Option<PathBuf>,
+
+    /// A header to send, as often as needed
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(String, String)>,
 
     /// Where to post [default: this machine, on the port of `LISTEN`]
     #[arg(long, value_name = "URL")]
@@ -70,11 +91,9 @@ pub(super) struct Arguments {
     rate: Option<u32>,
 }
 
-/// Whose pushes can be signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Source {
-    /// Shopee
-    Shopee,
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write `name: value`")?;
+    Ok((header_name(name.trim())?, value.trim().to_owned()))
 }
 
 /// How many pushes wait for an answer at once.
@@ -95,70 +114,136 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
 
 /// What is the same for all pushes of one command.
 struct Batch {
-    key: secrecy::SecretString,
-    callback_url: String,
+    source: Source,
     url: Url,
+    headers: Vec<(String, String)>,
     body: Body,
 }
 
 enum Body {
     /// The same bytes each time.
-    Fixed(Vec<u8>),
+    Fixed(PlatformPush),
     /// A push of its own for each, about an order of its own.
-    Fresh { code: i32, shop_id: i64, status: String },
+    Fresh(Fresh),
+}
+
+/// How a push is made up.
+struct Fresh {
+    code: i32,
+    account: String,
+    status: String,
+    step: u32,
 }
 
 impl Batch {
     fn new(arguments: &Arguments, config: &Config) -> Result<Self, Failure> {
-        let lacking = |name: &str| Failure::Usage(format!("{name} is not set; pushes are signed with it"));
-        let key = config.shopee.push_keys.first().ok_or_else(|| lacking("WEBHOOK_PARTNER_KEY"))?;
-        let callback_url = config.shopee.callback_url.as_ref().ok_or_else(|| lacking("CALLBACK_URL"))?;
-        let Source::Shopee = arguments.source;
+        let source = source(arguments, config)?;
+        let mut path = format!("/webhook/{}", source.name);
+        if let Some(account) = &arguments.account {
+            path.push('/');
+            path.push_str(&segment(account));
+        }
         let url = match &arguments.url {
             Some(url) => url.clone(),
-            None => format!("http://127.0.0.1:{}/webhook/shopee", config.listen.port())
+            None => format!("http://127.0.0.1:{}{path}", config.listen.port())
                 .parse()
                 .context("making the address of this machine")?,
         };
-        Ok(Self {
-            key: key.clone(),
-            callback_url: callback_url.clone(),
-            url,
-            body: Self::body(arguments, config)?,
-        })
+        let body = Self::body(arguments, config, &source)?;
+        Ok(Self { source, url, headers: arguments.header.clone(), body })
     }
 
-    fn body(arguments: &Arguments, config: &Config) -> Result<Body, Failure> {
+    fn body(arguments: &Arguments, config: &Config, source: &Source) -> Result<Body, Failure> {
+        let fixed = |body: Vec<u8>| {
+            let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
+            Ok(Body::Fixed(PlatformPush { headers, body }))
+        };
         if let Some(path) = &arguments.file {
             let bytes = std::fs::read(path)
                 .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-            return Ok(Body::Fixed(bytes));
+            return fixed(bytes);
         }
+        let of_shopee = source.platform == PLATFORM;
         let shop_id = arguments
             .shop_id
             .or_else(|| config.shopee.shops.first().map(|shop| shop.shop_id))
             .unwrap_or(10_000_001);
-        let (code, status) = (arguments.code, arguments.status.clone());
-        match (code, &arguments.order_sn) {
-            (0, _) => Ok(Body::Fixed(
-                json!({"code": 0, "data": {"verify_info": "This is a verification message."}})
-                    .to_string()
-                    .into_bytes(),
-            )),
-            (3 | 4, Some(order_sn)) => Ok(Body::Fixed(push(code, shop_id, order_sn, &status))),
-            (3 | 4, None) => Ok(Body::Fresh { code, shop_id, status }),
-            _ => {
-                Err(Failure::Usage(format!("the body of code {code} is not known here; give it with --file")))
-            }
+        if of_shopee && arguments.code == 0 {
+            let probe = json!({"code": 0, "data": {"verify_info": "This is a verification message."}});
+            return fixed(probe.to_string().into_bytes());
         }
+        if of_shopee && ![3, 4].contains(&arguments.code) {
+            let text = format!("the body of code {} is not known here; give it with --file", arguments.code);
+            return Err(Failure::Usage(text));
+        }
+        let fresh = Fresh {
+            code: arguments.code,
+            account: match &arguments.account {
+                _ if of_shopee => shop_id.to_string(),
+                Some(account) => account.clone(),
+                None => "demo-a".to_owned(),
+            },
+            status: arguments.status.clone(),
+            step: arguments.step,
+        };
+        let Some(order_sn) = &arguments.order_sn else {
+            fresh.push(source, &order_number())?;
+            return Ok(Body::Fresh(fresh));
+        };
+        fresh.push(source, order_sn).map(Body::Fixed)
     }
 
-    fn next(&self) -> (String, Vec<u8>) {
-        let body = match &self.body {
-            Body::Fixed(body) => body.clone(),
-            Body::Fresh { code, shop_id, status } => push(*code, *shop_id, &order_number(), status),
+    /// The next push, signed.
+    fn next(&self) -> Result<PlatformPush, Failure> {
+        let mut push = match &self.body {
+            Body::Fixed(push) => push.clone(),
+            Body::Fresh(fresh) => fresh.push(&self.source, &order_number())?,
         };
-        (shopee_authorization(&self.key, &self.callback_url, &body), body)
+        push.headers.extend(self.headers.iter().cloned());
+        let proof = self.source.sign(&push.headers, &push.body).ok_or_else(|| {
+            Failure::Usage(format!(
+                "{} cannot be signed here: a secret is missing, a header that is signed is missing, or only the \
+                 platform has the key (Ed25519)",
+                self.source.name
+            ))
+        })?;
+        push.headers.insert(self.source.auth.header.clone(), proof);
+        Ok(push)
+    }
+}
+
+/// The source, with a secret to sign with.
+fn source(arguments: &Arguments, config: &Config) -> Result<Source, Failure> {
+    let found = config.sources.iter().find(|source| source.name == arguments.source);
+    let Some(source) = found else {
+        let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+        let text = format!("there is no source {}; there are {}", arguments.source, names.join(", "));
+        return Err(Failure::Usage(text));
+    };
+    let of_settings = source.name == PLATFORM && config.shopee.push_keys.is_empty();
+    if source.auth.secrets.is_empty() {
+        let name = if of_settings { "WEBHOOK_PARTNER_KEY" } else { "auth.secrets" };
+        return Err(Failure::Usage(format!("{name} is not set; pushes are signed with it")));
+    }
+    if source.name == PLATFORM && source.url.is_none() {
+        return Err(Failure::Usage("CALLBACK_URL is not set; pushes are signed with it".to_owned()));
+    }
+    Ok(source.clone())
+}
+
+impl Fresh {
+    fn push(&self, source: &Source, number: &str) -> Result<PlatformPush, Failure> {
+        let now = clock::system().now().timestamp();
+        if source.platform == PLATFORM {
+            let shop_id = self.account.parse().unwrap_or(10_000_001);
+            let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
+            return Ok(PlatformPush { headers, body: push(self.code, shop_id, number, &self.status) });
+        }
+        let moment = OrderMoment { number, account: &self.account, step: self.step, at: now };
+        order_push(&source.platform, moment).ok_or_else(|| {
+            let text = format!("no push of {} is known here; give it with --file", source.platform);
+            Failure::Usage(text)
+        })
     }
 }
 
@@ -203,10 +288,10 @@ async fn send(batch: Batch, poster: PushPoster, arguments: &Arguments) -> anyhow
             pace.tick().await;
         }
         let slot = Arc::clone(&slots).acquire_owned().await.context("waiting for a free connection")?;
-        let (authorization, body) = batch.next();
+        let PlatformPush { headers, body } = batch.next().map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let (poster, url) = (poster.clone(), batch.url.clone());
         running.spawn(async move {
-            let answer = poster.post(&url, &authorization, body).await;
+            let answer = poster.post(&url, &headers, body).await;
             drop(slot);
             answer.map_err(anyhow::Error::from)
         });

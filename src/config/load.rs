@@ -35,6 +35,7 @@ impl Config {
         let (telegram, chats) = sinks::telegram(&mut lookup, roles);
         let (sheets, spreadsheets) = sinks::sheets(&mut lookup, roles);
         let (forward, forwards) = forward::forward(&mut lookup, roles);
+        let platforms = sources.iter().map(|one| (one.name.clone(), one.platform.clone())).collect();
         let config = Self {
             database: server::database(&mut lookup),
             listen: lookup.value(&set::LISTEN, parse::socket),
@@ -45,7 +46,14 @@ impl Config {
             telegram,
             sheets,
             forward,
-            routes: Routes { order_event_codes, chats, spreadsheets, forwards, sheet_ignore_statuses },
+            routes: Routes {
+                order_event_codes,
+                platforms,
+                chats,
+                spreadsheets,
+                forwards,
+                sheet_ignore_statuses,
+            },
             display_timezone,
             receiver: receiver(&mut lookup),
             queue: queue(&mut lookup),

@@ -1,5 +1,7 @@
 //! Which events go where.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What of the events a destination wants. An empty list means all.
@@ -25,9 +27,10 @@ impl Filter {
     }
 
     /// Whether orders of this shop pass; the codes do not matter, because a row shows the newest state
-    /// whatever told us of it.
-    pub fn accepts_order(&self, platform: &str, shop_id: &str) -> bool {
-        (self.sources.is_empty() || self.sources.iter().any(|one| one == platform))
+    /// whatever told us of it. `sources` are the names under which this platform pushes.
+    pub fn accepts_order(&self, platform: &str, sources: &[&str], shop_id: &str) -> bool {
+        (self.sources.is_empty()
+            || self.sources.iter().any(|one| one == platform || sources.contains(&one.as_str())))
             && (self.shops.is_empty() || self.shops.iter().any(|one| one == shop_id))
     }
 }
@@ -67,6 +70,8 @@ pub struct ForwardRoute {
 pub struct Routes {
     /// Shopee codes whose order is fetched in full; every other code is only announced.
     pub order_event_codes: Vec<i32>,
+    /// The platform of each source.
+    pub platforms: BTreeMap<String, String>,
     /// The chats; empty: no notifications.
     pub chats: Vec<ChatRoute>,
     /// The spreadsheets; empty: no sheet.
@@ -75,4 +80,17 @@ pub struct Routes {
     pub forwards: Vec<ForwardRoute>,
     /// Statuses of orders that do not get a row of their own.
     pub sheet_ignore_statuses: Vec<String>,
+}
+
+impl Routes {
+    /// The platform of a source.
+    pub fn platform_of<'a>(&'a self, source: &'a str) -> &'a str {
+        self.platforms.get(source).map_or(source, String::as_str)
+    }
+
+    /// The sources of a platform.
+    pub fn sources_of(&self, platform: &str) -> Vec<&str> {
+        let of = self.platforms.iter().filter(|(_, one)| *one == platform);
+        of.map(|(source, _)| source.as_str()).collect()
+    }
 }

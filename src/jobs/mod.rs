@@ -4,6 +4,7 @@
 //! are made idempotent where the other side lets us. No transaction is open while a service is called. A job
 //! counts no attempts: the class of an error decides what happens, in [`outcome`].
 
+pub mod carried;
 pub mod enrich;
 pub mod forward;
 pub mod notify;

@@ -9,6 +9,7 @@ use super::replay::{PRIORITY, StoredEvent};
 use crate::domain::event::NewEvent;
 use crate::domain::job::{EnrichOrder, ForwardEvent, NotifyEvent, UpsertSheetRow};
 use crate::domain::order::{Order, OrderRef};
+use crate::domain::platforms::carries_order;
 use crate::domain::push::{Arrival, OrderHint, ParsedPush};
 use crate::domain::route::Routes;
 use crate::domain::shopee;
@@ -47,12 +48,12 @@ impl Plan {
     /// The jobs that a stored event leads to today, behind those of live pushes. The same rules as for a push that
     /// comes now: routes and codes may have changed since it came.
     pub fn again(&self, stored: &StoredEvent) -> Vec<NewJob> {
-        let hint = match stored.source.as_str() {
+        let hint = match self.routes.platform_of(&stored.source) {
             shopee::push::PLATFORM => match shopee::read(stored.bytes()) {
                 shopee::ShopeeBody::Push(push) => push.order,
                 shopee::ShopeeBody::Probe => None,
             },
-            _ => None,
+            platform => carried(platform, stored),
         };
         let head = EventHead {
             id: stored.id,
@@ -79,9 +80,11 @@ impl Plan {
     }
 
     fn jobs_of(&self, event: &EventHead, hint: Option<&OrderHint>) -> Vec<NewJob> {
-        if let Some(OrderHint { order, changed_at }) =
-            hint.filter(|hint| self.wants_order(&event.code) && hint.order.platform == shopee::push::PLATFORM)
-        {
+        // Of other platforms the payload has the order: no call is made for it.
+        let wanted = |hint: &&OrderHint| {
+            hint.order.platform != shopee::push::PLATFORM || self.wants_order(&event.code)
+        };
+        if let Some(OrderHint { order, changed_at }) = hint.filter(wanted) {
             let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
             let job = NewJob::new(&payload, self.max_attempts)
                 .key(order.to_string())
@@ -157,16 +160,28 @@ impl Plan {
 
     /// One upsert per spreadsheet that wants the order. `events` are those that led to it.
     pub fn sheet_rows(&self, order: &OrderRef, events: &[Uuid]) -> Vec<NewJob> {
+        let sources = self.routes.sources_of(&order.platform);
         let wanting = self
             .routes
             .spreadsheets
             .iter()
-            .filter(|sheet| sheet.filter.accepts_order(&order.platform, &order.shop_id));
+            .filter(|sheet| sheet.filter.accepts_order(&order.platform, &sources, &order.shop_id));
         let mut ids: Vec<&str> = wanting.map(|sheet| sheet.spreadsheet_id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.into_iter().map(|id| sheet_row(id, order, self.max_attempts).events(events.to_vec())).collect()
     }
+}
+
+/// The order that a stored event of another platform than Shopee carries.
+fn carried(platform: &str, stored: &StoredEvent) -> Option<OrderHint> {
+    let order = OrderRef {
+        platform: platform.to_owned(),
+        shop_id: stored.account.clone()?,
+        order_sn: stored.subject.clone()?,
+    };
+    let carries = stored.payload.is_some() && carries_order(platform, &stored.code);
+    carries.then_some(OrderHint { order, changed_at: None })
 }
 
 /// The upsert of one order in one spreadsheet.

@@ -15,6 +15,7 @@ pub mod fault;
 pub mod forward;
 pub mod google;
 pub mod journal;
+pub mod platforms;
 mod setup;
 pub mod shared;
 pub mod shopee;

@@ -24,6 +24,7 @@ mod monitoring;
 mod notify;
 mod openapi;
 mod pgbouncer;
+mod platforms;
 mod postgres;
 mod queue;
 mod queue_model;

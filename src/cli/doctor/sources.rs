@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::Check;
 use crate::clock;
 use crate::config::Config;
-use crate::domain::sources::Source;
+use crate::domain::sources::{AuthKind, Source};
 use crate::store::sources::{KeyUse, list_keys};
 
 const NAME: &str = "sources";
@@ -17,11 +17,12 @@ pub(super) async fn look(config: &Config, pool: &PgPool) -> Vec<Check> {
     // Before the migrations there is no table, which another check says.
     let noted = list_keys(pool).await.unwrap_or_default();
     let now = clock::system().now();
-    config.sources.iter().flat_map(|source| of_source(source, &noted, now)).collect()
+    let listen = config.listen.port();
+    config.sources.iter().flat_map(|source| of_source(source, &noted, now, listen)).collect()
 }
 
-fn of_source(source: &Source, noted: &[KeyUse], now: DateTime<Utc>) -> Vec<Check> {
-    let mut checks = vec![Check::ok(NAME, described(source))];
+fn of_source(source: &Source, noted: &[KeyUse], now: DateTime<Utc>, listen: u16) -> Vec<Check> {
+    let mut checks = vec![Check::ok(NAME, described(source)), Check::ok(NAME, trial(source, listen))];
     let last_use = |fingerprint: &str| {
         let found = noted.iter().find(|one| one.source == source.name && one.fingerprint == fingerprint);
         found.map(|one| one.last_used_at)
@@ -69,4 +70,17 @@ fn described(source: &Source) -> String {
     };
     let verifies = source.auth.described();
     format!("{0} at /webhook/{0}: {verifies}{only}{1}{unsigned}", source.name, again.unwrap_or_default())
+}
+
+/// How to try it.
+fn trial(source: &Source, port: u16) -> String {
+    let url =
+        source.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}/webhook/{}", source.name));
+    match source.auth.kind {
+        AuthKind::Static => {
+            format!("try it: curl -X POST {url} -H \"{}: $SECRET\" -d '{{}}'", source.auth.header)
+        }
+        AuthKind::Hmac => format!("try it: pushbox send --source {} --url {url}", source.name),
+        AuthKind::Ed25519 => "only its platform can sign for it: press its button for a test".to_owned(),
+    }
 }

@@ -203,6 +203,9 @@ fn near_misses_fail_and_are_explained() {
     );
     let told = vector("OMI-C").explain(&omisell, &vector("OMI-C").proof);
     assert!(told.starts_with("it matches app_key and body with secret 1"), "{told}");
+    assert!(told.ends_with("that is variant = \"c\""), "{told}");
+    let told = vector("OMI-C").explain(&omisell, &"0".repeat(64));
+    assert!(told.ends_with("with url, variant b is tried too"), "{told}");
 }
 
 #[test]
@@ -323,7 +326,7 @@ fn what_a_push_is_called_and_known_by() {
         read("LZD-1"),
         (
             "0".into(),
-            "code_0".into(),
+            "trade_order".into(),
             some("1000114855"),
             some("260422900198363"),
             "1000114855/0/lazada_vn%2F260422900298363%2Fready_to_ship%2F1770091506".into()

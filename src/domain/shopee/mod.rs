@@ -3,5 +3,7 @@
 pub mod codes;
 pub mod push;
 pub mod signature;
+pub mod view;
 
 pub use push::{ShopeeBody, read};
+pub use view::View;

@@ -89,8 +89,10 @@ impl Text {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     code: i64,
-    #[serde(default, alias = "shopid")]
+    #[serde(default)]
     shop_id: Text,
+    #[serde(default)]
+    shopid: Text,
     #[serde(default)]
     supplier_id: Text,
     #[serde(default)]
@@ -103,21 +105,61 @@ struct Envelope<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Data {
-    #[serde(alias = "shopid")]
     shop_id: Text,
-    #[serde(alias = "order_sn")]
+    shopid: Text,
     ordersn: Text,
+    order_sn: Text,
     status: Text,
     completed_scenario: Text,
     update_time: Text,
     package_number: Text,
-    #[serde(alias = "tracking_number")]
     tracking_no: Text,
+    tracking_number: Text,
     fulfillment_status: Text,
     return_sn: Text,
     booking_sn: Text,
     booking_status: Text,
     item_id: Text,
+    purchase_order_id: Text,
+    inbound_id: Text,
+    video_upload_id: Text,
+    first_mile_tracking_number: Text,
+    invoice_id: Text,
+}
+
+/// The one of two spellings that says something. Not an alias: a push with both must not become unreadable.
+fn either<'a>(one: &'a Text, other: &'a Text) -> &'a Text {
+    if one.0.is_empty() { other } else { one }
+}
+
+impl Data {
+    fn shop(&self) -> &Text {
+        either(&self.shop_id, &self.shopid)
+    }
+
+    fn order(&self) -> &Text {
+        either(&self.ordersn, &self.order_sn)
+    }
+
+    fn tracking(&self) -> &str {
+        &either(&self.tracking_no, &self.tracking_number).0
+    }
+
+    /// What a push is about: a return, an order, a booking, an item, or whatever else has a number.
+    fn subject(&self) -> Option<String> {
+        let numbers = [
+            &self.return_sn,
+            self.order(),
+            &self.booking_sn,
+            &self.item_id,
+            &self.purchase_order_id,
+            &self.inbound_id,
+            &self.first_mile_tracking_number,
+            &self.video_upload_id,
+            &self.invoice_id,
+        ];
+        numbers.into_iter().find_map(Text::some)
+    }
 }
 
 /// Reads a body. Whatever it is, there is an answer: what cannot be read is a push kept as bytes under the
@@ -134,8 +176,9 @@ pub fn read(body: &[u8]) -> ShopeeBody {
     let data_text = inner.as_deref().or(envelope.data.map(RawValue::get)).unwrap_or("null");
     let data: Option<Data> = serde_json::from_str(data_text).ok();
     let fields = data.as_ref();
-    let shop = envelope.shop_id.some().or_else(|| fields.and_then(|data| data.shop_id.some()));
-    if envelope.code == 0 && shop.is_none() && fields.is_none_or(|data| data.ordersn.0.is_empty()) {
+    let shop = either(&envelope.shop_id, &envelope.shopid).some();
+    let shop = shop.or_else(|| fields.and_then(|data| data.shop().some()));
+    if envelope.code == 0 && shop.is_none() && fields.is_none_or(|data| data.order().0.is_empty()) {
         return ShopeeBody::Probe;
     }
     let push = push_of(&envelope, shop, fields, data_text, payload.clone());
@@ -150,21 +193,19 @@ fn push_of(
     payload: Payload,
 ) -> ParsedPush {
     let account = shop.or_else(|| envelope.supplier_id.some());
-    let (order_sn, return_sn, booking_sn, item) = data.map_or((None, None, None, None), |data| {
-        (data.ordersn.some(), data.return_sn.some(), data.booking_sn.some(), data.item_id.some())
-    });
-    let order = account.clone().zip(order_sn.clone()).map(|(shop_id, order_sn)| OrderHint {
-        order: OrderRef { platform: PLATFORM.to_owned(), shop_id, order_sn },
-        // Only the status push carries the order's own clock; that of code 30 is the package's.
-        changed_at: data.filter(|_| envelope.code == 3).and_then(|data| data.update_time.seconds()),
-    });
+    let order =
+        account.clone().zip(data.and_then(|data| data.order().some())).map(|(shop_id, order_sn)| OrderHint {
+            order: OrderRef { platform: PLATFORM.to_owned(), shop_id, order_sn },
+            // Only the status push carries the order's own clock; that of code 30 is the package's.
+            changed_at: data.filter(|_| envelope.code == 3).and_then(|data| data.update_time.seconds()),
+        });
     ParsedPush {
         code: envelope.code.to_string(),
         kind: codes::kind(envelope.code),
         key: key_of(envelope, account.as_deref().unwrap_or_default(), data, data_text),
         key_lifetime: key_lifetime(envelope.code),
         account,
-        subject: return_sn.or(order_sn).or(booking_sn).or(item),
+        subject: data.and_then(Data::subject),
         occurred_at: data
             .and_then(|data| data.update_time.seconds())
             .or_else(|| envelope.timestamp.seconds()),
@@ -188,7 +229,7 @@ fn key_of(envelope: &Envelope<'_>, shop: &str, data: Option<&Data>, data_text: &
     let (timestamp, code) = (envelope.timestamp.0.as_str(), code.as_str());
     let by_content = || join_key(&[code, shop, &hex::encode(sha256(canonical(data_text).as_bytes()))]);
     let Some(data) = data else { return by_content() };
-    let order = data.ordersn.0.as_str();
+    let order = data.order().0.as_str();
     let package = data.package_number.0.as_str();
     let scenario =
         if data.completed_scenario.0 == "NORMAL" { "" } else { data.completed_scenario.0.as_str() };
@@ -196,7 +237,7 @@ fn key_of(envelope: &Envelope<'_>, shop: &str, data: Option<&Data>, data_text: &
         3 if !order.is_empty() => {
             join_key(&[code, shop, order, &data.status.0, scenario, &data.update_time.0])
         }
-        4 if !order.is_empty() => join_key(&[code, shop, order, package, &data.tracking_no.0]),
+        4 if !order.is_empty() => join_key(&[code, shop, order, package, data.tracking()]),
         15 if !order.is_empty() => join_key(&[code, shop, order, package, &data.status.0]),
         30 if !order.is_empty() => {
             join_key(&[code, shop, order, package, &data.fulfillment_status.0, &data.update_time.0])
@@ -204,13 +245,11 @@ fn key_of(envelope: &Envelope<'_>, shop: &str, data: Option<&Data>, data_text: &
         23 if !data.booking_sn.0.is_empty() => {
             join_key(&[code, shop, &data.booking_sn.0, &data.booking_status.0, &data.update_time.0])
         }
-        24 if !data.booking_sn.0.is_empty() => {
-            join_key(&[code, shop, &data.booking_sn.0, &data.tracking_no.0])
-        }
+        24 if !data.booking_sn.0.is_empty() => join_key(&[code, shop, &data.booking_sn.0, data.tracking()]),
         25 if !data.booking_sn.0.is_empty() => join_key(&[code, shop, &data.booking_sn.0, &data.status.0]),
         29 | 47 => join_key(&[code, shop, &special(envelope.code, data_text).unwrap_or_else(by_content)]),
         // Partner-level pushes have no other clock than the envelope's.
-        1 | 2 => join_key(&[code, shop, &hex::encode(sha256(canonical(data_text).as_bytes())), timestamp]),
+        1 | 2 => join_key(&[code, &special(envelope.code, data_text).unwrap_or_else(by_content), timestamp]),
         10 => join_key(&[code, shop, &chat(data_text, timestamp).unwrap_or_else(by_content)]),
         12 => join_key(&[code, &special(12, data_text).unwrap_or_else(by_content)]),
         _ => by_content(),
@@ -227,6 +266,20 @@ fn special(code: i64, data_text: &str) -> Option<String> {
     };
     let hash = |value: &Value| hex::encode(sha256(canonical_value(value).unwrap_or_default().as_bytes()));
     match code {
+        1 | 2 => {
+            let mut ids: Vec<String> =
+                ["shop_id", "shopid", "shop_id_list", "merchant_id", "main_account_id"]
+                    .iter()
+                    .flat_map(|name| match &data[*name] {
+                        Value::Array(list) => list.iter().map(text).collect(),
+                        other => vec![text(other)],
+                    })
+                    .filter(|id| !id.is_empty())
+                    .collect();
+            ids.sort();
+            let whose = if ids.is_empty() { hash(&data["extra"]) } else { ids.join(",") };
+            Some(join_key(&[&whose, &text(&data["authorize_type"])]))
+        }
         29 => {
             let mut changes: Vec<String> = data["updated_values"]
                 .as_array()?
@@ -271,8 +324,13 @@ fn special(code: i64, data_text: &str) -> Option<String> {
 fn chat(data_text: &str, timestamp: &str) -> Option<String> {
     let data: Value = serde_json::from_str(data_text).ok()?;
     let content = &data["content"];
-    if let Some(id) = content["message_id"].as_str().filter(|id| !id.is_empty()) {
-        return Some(join_key(&["message", id]));
+    let id = match &content["message_id"] {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.to_string(),
+        _ => String::new(),
+    };
+    if !id.is_empty() {
+        return Some(join_key(&["message", &id]));
     }
     let conversation = content["conversation_id"].as_str().filter(|id| !id.is_empty())?;
     let time = content["timestamp"].as_i64().map_or_else(|| timestamp.to_owned(), |time| time.to_string());
@@ -442,6 +500,46 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(key(&body), expected);
+        }
+    }
+
+    #[test]
+    fn an_authorization_is_known_by_whose_it_is_and_when() {
+        let one = json!({"data": {"authorize_type": "user", "shop_id_list": [2, 1], "success": 1}, "code": 1, "timestamp": 9});
+        assert_eq!(key(&one), "1/1,2%2Fuser/9");
+        let retry = json!({"partner_id": 5, "timestamp": 9, "code": 1,
+                           "data": {"extra": "x", "shop_id_list": ["1", "2"], "authorize_type": "user"}});
+        assert_eq!(key(&retry), key(&one));
+        let cancelled = |extra: &str, at: i64| {
+            key(
+                &json!({"data": {"authorize_type": "user cancel", "extra": extra}, "code": 2, "timestamp": at}),
+            )
+        };
+        assert_ne!(cancelled("shop id 1 (VN)", 9), cancelled("shop id 2 (VN)", 9));
+        assert_ne!(cancelled("shop id 1 (VN)", 9), cancelled("shop id 1 (VN)", 10));
+    }
+
+    #[test]
+    fn both_spellings_at_once_do_no_harm() {
+        let both = json!({"code": 15, "shop_id": 1, "shopid": 1, "data": {"ordersn": "A", "order_sn": "A",
+                          "package_number": "P", "status": "READY"}});
+        assert_eq!(key(&both), "15/1/A/P/READY");
+    }
+
+    #[test]
+    fn every_kind_of_thing_is_a_subject() {
+        for (code, data, subject) in [
+            (29, json!({"order_sn": "A", "return_sn": "R"}), "R"),
+            (8, json!({"item_id": 7, "ordersn": "A"}), "A"),
+            (23, json!({"booking_sn": "B"}), "B"),
+            (22, json!({"item_id": 7}), "7"),
+            (20, json!({"purchase_order_id": 3}), "3"),
+            (21, json!({"inbound_id": "I"}), "I"),
+            (37, json!({"binding_id": "b", "first_mile_tracking_number": "F"}), "F"),
+            (38, json!({"video_upload_id": "v"}), "v"),
+        ] {
+            let body = json!({"code": code, "shop_id": 1, "data": data}).to_string();
+            assert_eq!(push(&body).subject.as_deref(), Some(subject), "{body}");
         }
     }
 

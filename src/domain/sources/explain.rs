@@ -50,10 +50,21 @@ impl Source {
             if let Some(found) = self.near_miss(value, push) {
                 let prefix = prefix.trim_end();
                 let after = if prefix.is_empty() { String::new() } else { format!(", after `{prefix}`") };
-                return Ok(format!("it matches {found}{after}"));
+                let variant = self.variant(&found);
+                return Ok(format!("it matches {found}{after}{variant}"));
             }
         }
         Err(self.shape(header))
+    }
+
+    /// Omisell's signature is not settled: which of the candidates it is.
+    fn variant(&self, found: &str) -> &'static str {
+        match self.platform.as_str() {
+            "omisell" if found.contains("a fixed value") => "; that is variant = \"a\"",
+            "omisell" if found.starts_with("callback URL") => "; that is variant = \"b\"",
+            "omisell" if found.starts_with("app_key") => "; that is variant = \"c\"",
+            _ => "",
+        }
     }
 
     fn near_miss(&self, header: &[u8], push: &Pushed<'_>) -> Option<String> {
@@ -126,6 +137,16 @@ impl Source {
 
     fn shape(&self, header: &[u8]) -> String {
         let length = header.len();
+        let untried = match (self.platform.as_str(), &self.url, self.auth.param("app_key")) {
+            ("omisell", None, None) => "; with url and auth.params.app_key, variants b and c are tried too",
+            ("omisell", None, _) => "; with url, variant b is tried too",
+            ("omisell", _, None) => "; with auth.params.app_key, variant c is tried too",
+            _ => "",
+        };
+        format!("{}{untried}", self.misshape(length))
+    }
+
+    fn misshape(&self, length: usize) -> String {
         match (self.auth.kind, self.auth.encoding) {
             (AuthKind::Static, _) => {
                 "the value is not a configured secret, and no signature made with one".to_owned()

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::pick::Picked;
-use super::{IdSource, Pushed, Refusal, Rules, Scope, Selector, Source};
+use super::{IdSource, PayloadKind, Pushed, Refusal, Rules, Scope, Selector, Source};
 use crate::domain::event::Payload;
 use crate::domain::order::OrderRef;
+use crate::domain::platforms;
 use crate::domain::push::{OrderHint, ParsedPush, join_key, payload_of, sha256};
 use crate::domain::shopee::{self, ShopeeBody};
 
@@ -48,7 +49,7 @@ impl Source {
         let subject = one(&self.subject);
         let occurred_at = one(&self.time.source).and_then(|text| self.time.unit.read(&text));
         ParsedPush {
-            kind: kind_of(&code),
+            kind: platforms::kind(&self.platform, &code),
             key: self.key(push, &picked, account.as_deref(), &code),
             key_lifetime: self.id.retain,
             order: self.order_of(&code, account.as_deref(), subject.as_deref(), &payload),
@@ -97,7 +98,7 @@ impl Source {
         subject: Option<&str>,
         payload: &Payload,
     ) -> Option<OrderHint> {
-        let carries = crate::domain::platforms::carries_order(&self.platform, event);
+        let carries = self.payload == PayloadKind::Full && platforms::carries_order(&self.platform, event);
         let (Payload::Json(_), true) = (payload, carries) else { return None };
         let order = OrderRef {
             platform: self.platform.clone(),
@@ -164,13 +165,4 @@ impl Source {
         let value = if value.contains('\0') { value.replace('\0', "").into() } else { value };
         (1..=LONGEST).contains(&value.len()).then_some(value)
     }
-}
-
-/// Our spelling of an event's name: words joined by underscores, `orders_create` for `orders/create`.
-fn kind_of(event: &str) -> String {
-    if event.bytes().all(|byte| byte.is_ascii_digit()) {
-        return format!("code_{event}");
-    }
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    event.chars().map(plain).collect()
 }

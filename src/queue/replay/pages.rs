@@ -27,6 +27,8 @@ pub struct StoredEvent {
     pub account: Option<String>,
     /// Its code.
     pub code: String,
+    /// What it is about.
+    pub subject: Option<String>,
     /// When it reached us.
     pub received_at: DateTime<Utc>,
     /// The envelope, as text.
@@ -150,7 +152,7 @@ pub(super) async fn events(
     limit: i64,
 ) -> Result<Vec<StoredEvent>, sqlx::Error> {
     const PAGE: &str = concat!(
-        "SELECT id, source, account, code, received_at, payload::text AS payload, body",
+        "SELECT id, source, account, code, subject, received_at, payload::text AS payload, body",
         events_matching!(),
         " AND received_at >= coalesce($9, '-infinity')
           AND (received_at, id) > (coalesce($9, '-infinity'), coalesce($10, '00000000-0000-0000-0000-000000000000'::uuid))
@@ -203,7 +205,7 @@ pub(super) async fn event(
 ) -> Result<Option<StoredEvent>, sqlx::Error> {
     let Some(at) = crate::domain::event::received_at_of(id) else { return Ok(None) };
     sqlx::query_as(
-        "SELECT id, source, account, code, received_at, payload::text AS payload, body FROM pushbox.events
+        "SELECT id, source, account, code, subject, received_at, payload::text AS payload, body FROM pushbox.events
          WHERE id = $1 AND received_at >= $2 AND received_at < $2 + interval '1 ms'",
     )
     .bind(id)

@@ -18,7 +18,8 @@ const VALUE: usize = 300;
 /// Levels that are unfolded; what lies deeper is shown as JSON.
 const DEPTH: usize = 4;
 /// Parts of names whose values belong to a person.
-const PERSONAL: [&str; 6] = ["buyer", "recipient", "phone", "user_name", "username", "address"];
+const PERSONAL: [&str; 9] =
+    ["buyer", "recipient", "phone", "user_name", "username", "address", "email", "first_name", "last_name"];
 
 /// How the fields are shown.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,11 @@ pub fn lines(payload: &Value, style: FieldStyle<'_>) -> Vec<Block> {
         Value::Object(map) => flatten_object(&map, "", 0, &mut flat),
         other => flatten(&other, "", 0, &mut flat),
     }
+    of_pairs(flat, style)
+}
+
+/// One line per pair of name and value, as many as fit.
+pub fn of_pairs(mut flat: Vec<(String, String)>, style: FieldStyle<'_>) -> Vec<Block> {
     flat.retain(|(_, value)| style.subject != Some(value.as_str()) && !value.is_empty());
     let mut used = 0;
     let mut lines = Vec::new();
@@ -65,7 +71,8 @@ fn data_of(payload: &Value) -> Value {
             _ => {
                 let mut rest = envelope.clone();
                 rest.retain(|name, _| !["code", "shop_id", "timestamp"].contains(&name.as_str()));
-                Value::Object(rest)
+                let wrapped = (rest.len() == 1).then(|| rest.values().next()).flatten();
+                wrapped.filter(|inner| inner.is_object()).cloned().unwrap_or(Value::Object(rest))
             }
         },
         other => other.clone(),

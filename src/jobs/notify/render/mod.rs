@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use self::fields::FieldStyle;
 use self::pack::Piece;
 use self::text::Block;
-use crate::domain::shopee::codes;
+use crate::domain::shopee::{View, codes};
 use crate::store::order_reads::StoredOrder;
 use crate::store::telegram::AnnouncedEvent;
 
@@ -57,7 +57,7 @@ impl Subject<'_> {
 pub fn title(event: &AnnouncedEvent) -> String {
     match event.code.parse() {
         Ok(code) if event.source == "shopee" => codes::title(code),
-        _ => format!("{} {}", event.source, event.kind),
+        _ => format!("{} {}", event.source, event.kind.replace('_', " ")),
     }
 }
 
@@ -130,12 +130,24 @@ fn push(subject: &Subject<'_>, look: Look) -> Vec<Block> {
         Some(payload) => {
             let style =
                 FieldStyle { zone: look.zone, show_personal: look.show_buyer, subject: subject.number() };
-            lines.extend(fields::lines(payload, style));
+            lines.extend(match typed(event, payload) {
+                Some(typed) => fields::of_pairs(typed, style),
+                // The order below says it better.
+                None if event.source != "shopee" && subject.order.is_some() => Vec::new(),
+                None => fields::lines(payload, style),
+            });
         }
         None => lines
             .push(Block::new().markup("⚠️ ").text(event.parse_error.as_deref().unwrap_or("no JSON"), 200)),
     }
     lines
+}
+
+/// What the code's own view says. What pushes of orders say, stands in the order below or is short anyway.
+fn typed(event: &AnnouncedEvent, payload: &serde_json::Value) -> Option<Vec<(String, String)>> {
+    let shown = event.source == "shopee" && !["3", "4", "30"].contains(&event.code.as_str());
+    let lines = shown.then(|| View::of(&event.code, payload).lines())?;
+    (!lines.is_empty()).then_some(lines)
 }
 
 #[cfg(test)]
