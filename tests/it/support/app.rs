@@ -221,7 +221,8 @@ impl TestApp {
         loop {
             let (_, now) = self.api("GET", &path, None).await;
             if runs(&now).is_some() && runs(&now) != runs(&before) {
-                return now;
+                // The task and its runs are read one after the other: what is read now belongs together.
+                return self.api("GET", &path, None).await.1;
             }
             assert!(begun.elapsed() < Duration::from_secs(30), "{name} never ran: {now}");
             tokio::time::sleep(Duration::from_millis(50)).await;
