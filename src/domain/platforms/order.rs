@@ -1,7 +1,7 @@
 //! An order as platforms write it that send it whole. They differ in names, hardly in what they say; so one
 //! tolerant reader takes the first name that says something.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -12,6 +12,8 @@ use crate::domain::sources::TimeUnit;
 const LINES: usize = 1000;
 /// Characters of a text.
 const TEXT: usize = 1000;
+/// How far a platform's clock may be ahead of ours.
+const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// One object of the payload.
 #[derive(Clone, Copy)]
@@ -67,8 +69,11 @@ pub(super) fn read(reference: &OrderRef, value: &Value, received_at: DateTime<Ut
     if status.is_none() && items.is_empty() && total.is_none() {
         return None;
     }
-    let created = order.time(&["created_at", "createdAt", "placed_at", "placedAt"]);
-    let updated = order.time(&["updated_at", "updatedAt", "update_time"]);
+    // A clock that runs far ahead would hold back every later state: it does not count.
+    let latest = received_at + AHEAD;
+    let sane = |at: &DateTime<Utc>| *at <= latest;
+    let created = order.time(&["created_at", "createdAt", "placed_at", "placedAt"]).filter(sane);
+    let updated = order.time(&["updated_at", "updatedAt", "update_time"]).filter(sane);
     let payment = order.list(&["payment_lines", "payment_gateway_names", "payments"]).next();
     let address = order.of(&["shipping_address", "shippingAddress", "address"]);
     let customer = order.of(&["customer", "buyer"]);
@@ -212,5 +217,8 @@ mod tests {
             of(&json!({"id": 1, "status": "PAID", "total": "oops", "items": [5, {}]})).expect("an order");
         assert_eq!(order.update_time, at("2026-03-01T00:00:00Z"));
         assert_eq!((order.items.len(), order.items[1].quantity), (2, 1));
+        let ahead =
+            of(&json!({"id": 1, "status": "PAID", "updatedAt": "9999-12-31T23:59:59Z"})).expect("an order");
+        assert_eq!(ahead.update_time, at("2026-03-01T00:00:00Z"), "it would never be overwritten");
     }
 }
