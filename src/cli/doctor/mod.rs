@@ -98,7 +98,7 @@ fn configuration(inputs: &Inputs) -> Vec<Check> {
 }
 
 async fn look(config: &Config) -> Vec<Check> {
-    let mut checks = Vec::new();
+    let mut checks = sources::described_all(config);
     match Database::open(&config.database, "doctor", false).await {
         Ok(database) => {
             checks.extend(database::look(database.pool()).await);
