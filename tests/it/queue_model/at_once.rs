@@ -115,15 +115,19 @@ async fn drain(url: &str, known: &Known) {
     }
 }
 
-async fn finish(connection: &mut PgConnection, known: &Known, claims: &[Claim]) -> Result<(), sqlx::Error> {
+async fn finish(
+    connection: &mut PgConnection,
+    known: &Known,
+    claims: &[Claim],
+) -> Result<usize, sqlx::Error> {
     let done: Vec<Done> =
         claims.iter().map(|claim| Done { claim: *claim, ran: Duration::ZERO, note: None }).collect();
     let moved = complete(connection, &done).await?;
     let mut completed = known.completed.lock().expect("completed");
-    for one in moved {
+    for one in &moved {
         *completed.entry(one.id).or_default() += 1;
     }
-    Ok(())
+    Ok(moved.len())
 }
 
 struct Actor {
@@ -139,7 +143,7 @@ impl Actor {
             match self.random.random_range(0..10) {
                 0..=2 => self.enqueue().await?,
                 3..=5 => mine.extend(self.claim().await?),
-                6 => finish(&mut self.connection, &self.known, &std::mem::take(&mut mine)).await?,
+                6 => drop(finish(&mut self.connection, &self.known, &std::mem::take(&mut mine)).await?),
                 7 => {
                     let claims = std::mem::take(&mut mine);
                     let mut returned = Vec::new();
@@ -191,7 +195,8 @@ impl Actor {
         Ok(claims)
     }
 
-    /// Somebody whose claim may be long over finishes it in one of the ways there are.
+    /// Somebody whose claim may be long over finishes it in one of the ways there are. The job is held meanwhile, so
+    /// that it is known whether the claim is still good: only then anything may happen.
     async fn late(&mut self) -> Result<(), sqlx::Error> {
         let claim = {
             let claims = self.known.claims.lock().expect("claims");
@@ -200,14 +205,22 @@ impl Actor {
             }
             claims[self.random.random_range(0..claims.len())]
         };
-        match self.random.random_range(0..3) {
-            0 => finish(&mut self.connection, &self.known, &[claim]).await,
-            1 => {
-                let verdict = self.verdict();
-                give_back(&mut self.connection, &[Returned { claim, verdict }]).await.map(drop)
-            }
-            _ => extend(&mut self.connection, &[claim], 60.0).await.map(drop),
-        }
+        let (way, verdict) = (self.random.random_range(0..3), self.verdict());
+        let mut transaction = self.connection.begin().await?;
+        let holder: Option<Option<Uuid>> = sqlx::query_scalar(
+            "SELECT CASE WHEN state = 'running' THEN claim_id END FROM pushbox.jobs WHERE id = $1 FOR UPDATE",
+        )
+        .bind(claim.job_id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let moved = match way {
+            0 => finish(&mut transaction, &self.known, &[claim]).await?,
+            1 => give_back(&mut transaction, &[Returned { claim, verdict }]).await?.len(),
+            _ => extend(&mut transaction, &[claim], 60.0).await?.len(),
+        };
+        let good = holder.flatten() == Some(claim.claim_id);
+        assert_eq!(moved, usize::from(good), "way {way} of {claim:?}, held by {holder:?}");
+        transaction.commit().await
     }
 
     /// Workers vanish, their jobs come back, and a person retries what is dead.
