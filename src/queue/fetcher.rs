@@ -128,8 +128,9 @@ impl Source {
         self.claims_since_look = 0;
         self.looks.truncate(LOOKS_COMPARED - 1);
         self.looks.push_front(now - begun);
-        let cost = self.looks.iter().min().copied().unwrap_or_default();
-        self.next_look = Some(now + cost * (LOOK_SHARE - 1));
+        // The first ones prepare their statement and warm the caches; they say nothing about those to come.
+        let cost = self.looks.iter().min().filter(|_| self.looks.len() == LOOKS_COMPARED);
+        self.next_look = cost.map(|cost| now + *cost * (LOOK_SHARE - 1));
         Ok(())
     }
 

@@ -103,9 +103,17 @@ impl BatchHandler<Noop> for Stopwatch {
     }
 }
 
+/// What a job waits for, measured from before its insert.
+pub struct Waits {
+    /// Until its handler has it.
+    pub starts: Vec<Duration>,
+    /// Until its insert is on disk: no queue can be faster.
+    pub inserts: Vec<Duration>,
+}
+
 /// Enqueues `count` jobs, one per commit, `gap` apart, and returns how long each waited for its handler,
 /// its own insert included.
-pub async fn latency(pool: &PgPool, gap: Duration, count: usize) -> anyhow::Result<Vec<Duration>> {
+pub async fn latency(pool: &PgPool, gap: Duration, count: usize) -> anyhow::Result<Waits> {
     let now = std::time::Instant::now();
     let watch = Arc::new(Stopwatch { started: vec![now; count].into(), waits: Default::default() });
     let waker = Waker::default();
@@ -120,14 +128,16 @@ pub async fn latency(pool: &PgPool, gap: Duration, count: usize) -> anyhow::Resu
         let (pool, waker, watch) = (pool.clone(), waker.clone(), watch.clone());
         writers.spawn(async move {
             let mut connection = pool.acquire().await?;
-            watch.started.lock().expect("stopwatch")[n] = std::time::Instant::now();
+            let begun = std::time::Instant::now();
+            watch.started.lock().expect("stopwatch")[n] = begun;
             enqueue(&mut connection, vec![job(n)]).await?;
             waker.wake();
-            anyhow::Ok(())
+            anyhow::Ok(begun.elapsed())
         });
     }
+    let mut inserts = Vec::with_capacity(count);
     while let Some(written) = writers.join_next().await {
-        written??;
+        inserts.push(written??);
     }
     let begun = std::time::Instant::now();
     while watch.waits.lock().expect("stopwatch").len() < count {
@@ -136,5 +146,6 @@ pub async fn latency(pool: &PgPool, gap: Duration, count: usize) -> anyhow::Resu
     }
     stop.cancel();
     running.await?;
-    Ok(std::mem::take(&mut *watch.waits.lock().expect("stopwatch")))
+    let starts = std::mem::take(&mut *watch.waits.lock().expect("stopwatch"));
+    Ok(Waits { starts, inserts })
 }
