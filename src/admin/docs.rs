@@ -27,6 +27,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
         (name = "stats", description = "Counts and delays"),
         (name = "events", description = "What came in"),
         (name = "jobs", description = "What is done about it"),
+        (name = "replays", description = "Doing work again"),
         (name = "queues", description = "Where jobs wait, and who works at them"),
         (name = "orders", description = "What the work is about"),
         (name = "admin-actions", description = "What people changed"),

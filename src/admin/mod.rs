@@ -15,6 +15,7 @@ pub mod error;
 pub mod extract;
 pub mod frame;
 pub mod health;
+pub mod page;
 
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ pub struct AdminContext {
     pub sources: Vec<Source>,
     /// Opens refused pushes.
     pub sealer: Sealer,
-    /// Which jobs a push asks for.
+    /// Which jobs a push asks for, now or again.
     pub plan: Plan,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,

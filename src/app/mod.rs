@@ -22,7 +22,7 @@ use crate::dashboard;
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
-use crate::queue::{Bell, Plan, Presence, Waker};
+use crate::queue::{self, Bell, Plan, Presence, Waker};
 use crate::receiver::{self, Committer, Receiver, RecordSettings, Recorder, Throttle};
 use crate::store;
 
@@ -250,7 +250,7 @@ pub async fn run(
 }
 
 /// The admin API over `database` without a listener: what the command line asks. Changes made through it wake no
-/// worker at once; the workers' own polling finds them.
+/// worker by themselves: [`wake_all`] does.
 ///
 /// # Errors
 /// When the settings cannot be used.
@@ -258,6 +258,13 @@ pub fn console(config: Config, database: &Database) -> anyhow::Result<axum::Rout
     Ok(admin::console(
         Parts::new(config, database, "command".to_owned())?.admin(&Roles::none(), CancellationToken::new()),
     ))
+}
+
+/// Wakes the workers of all processes, for a command that made work for them. Their polling is the net under it.
+pub async fn wake_all(database: &Database) {
+    if let Err(error) = queue::bell::wake_all(database.pool(), "command").await {
+        tracing::debug!(%error, "cannot wake the workers; they poll");
+    }
 }
 
 /// What every process does before it works, safe to do in several at once.

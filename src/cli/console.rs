@@ -1,6 +1,8 @@
 //! The admin API without a listener: how the commands ask and change what the API offers, with its validation,
 //! its records and its words.
 
+use std::path::Path;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
@@ -9,11 +11,22 @@ use tower::ServiceExt as _;
 use url::form_urlencoded::Serializer;
 
 use crate::app::{self, Database};
-use crate::cli::Failure;
-use crate::config::Loaded;
+use crate::cli::{Failure, Outcome, block_on, load};
+use crate::config::{Loaded, Roles};
 
 /// No answer is longer: pages have at most 500 entries.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Runs `work` with the API over the database that the settings name.
+pub(super) fn with(config: Option<&Path>, work: impl AsyncFnOnce(&Console) -> Outcome) -> Outcome {
+    let loaded = load(config, &Roles::none())?;
+    block_on(async {
+        let console = Console::open(loaded).await?;
+        let done = work(&console).await;
+        console.close().await;
+        done
+    })
+}
 
 /// The API over one database.
 pub(super) struct Console {
@@ -43,9 +56,11 @@ impl Console {
         self.ask(Method::GET, path, query, None).await
     }
 
-    /// What `POST /api/v1<path>` answers.
+    /// What `POST /api/v1<path>` answers. Workers learn at once that something was changed.
     pub(super) async fn post(&self, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-        self.ask(Method::POST, path, &[], body).await
+        let answer = self.ask(Method::POST, path, &[], body).await?;
+        app::wake_all(&self.database).await;
+        Ok(answer)
     }
 
     async fn ask(

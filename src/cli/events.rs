@@ -6,10 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::cli::console::Console;
-use crate::cli::show::{Column, Show, field, moment, number, table, text};
-use crate::cli::{Failure, Outcome, block_on, load};
-use crate::config::Roles;
+use crate::cli::console::{self, Console};
+use crate::cli::show::{Column, Show, facts, field, moment, number, table, text};
+use crate::cli::{Failure, Outcome};
 use crate::observability::redact::mask_personal;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 
@@ -85,13 +84,7 @@ enum Action {
 }
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let loaded = load(config, &Roles::none())?;
-    block_on(async {
-        let console = Console::open(loaded).await?;
-        let done = answer(&console, arguments).await;
-        console.close().await;
-        done
-    })
+    console::with(config, async |console| answer(console, arguments).await)
 }
 
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
@@ -151,27 +144,24 @@ async fn record_unmasking(console: &Console, id: Uuid) -> Result<(), Failure> {
 
 fn render_one(answer: &Value) -> String {
     let event = &answer["event"];
-    let mut shown = String::new();
-    for name in [
-        "id",
-        "source",
-        "account",
-        "code",
-        "kind",
-        "subject",
-        "via",
-        "occurred_at",
-        "received_at",
-        "redeliveries",
-        "last_seen_at",
-        "state",
-        "parse_error",
-    ] {
-        let value = field(event, name);
-        if !value.is_empty() {
-            let _ = writeln!(shown, "{name:<13} {value}");
-        }
-    }
+    let mut shown = facts(
+        event,
+        &[
+            "id",
+            "source",
+            "account",
+            "code",
+            "kind",
+            "subject",
+            "via",
+            "occurred_at",
+            "received_at",
+            "redeliveries",
+            "last_seen_at",
+            "state",
+            "parse_error",
+        ],
+    );
     let payload = serde_json::to_string_pretty(&event["payload"]).unwrap_or_default();
     let _ = writeln!(shown, "\n{payload}\n");
     let columns = [

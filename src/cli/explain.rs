@@ -7,10 +7,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::cli::console::Console;
+use crate::cli::console::{self, Console};
 use crate::cli::show::{Show, brief, field, table, text};
-use crate::cli::{Failure, Outcome, block_on, load};
-use crate::config::Roles;
+use crate::cli::{Failure, Outcome};
 use crate::store::explain::{self, Subject};
 
 /// Tell the whole life of an event, an order or a job, and what happens next
@@ -35,12 +34,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let loaded = load(config, &Roles::none())?;
-    block_on(async {
-        let console = Console::open(loaded).await?;
-        let told = arguments.show.answer(async || life(&console, &arguments.what).await, render).await;
-        console.close().await;
-        told
+    console::with(config, async |console| {
+        arguments.show.answer(async || life(console, &arguments.what).await, render).await
     })
 }
 

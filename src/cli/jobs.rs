@@ -1,27 +1,24 @@
 //! `pushbox jobs`.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::cli::console::Console;
-use crate::cli::show::{Column, Show, brief, confirm, field, number, table, text};
-use crate::cli::{Failure, Outcome, block_on, load};
-use crate::config::Roles;
+use crate::cli::console::{self, Console};
+use crate::cli::show::{Column, Show, brief, confirm, facts, field, number, progress_bar, table, text};
+use crate::cli::{Failure, Outcome};
 use crate::store::job_reads::list_dead_groups;
 
 /// The most a page may have.
 const PAGE: u16 = 500;
 
-/// List jobs that are alive, look at one, try dead ones again
+/// List jobs that are alive, look at one, try dead ones again, cancel what waits
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_long_help = "\
 A dead job was given up after MAX_ATTEMPTS, or can never work. Mend the reason, then retry: it
-gets all its attempts again. Every retry is on record in pushbox.admin_actions. Exit code 3 when
+gets all its attempts again. Every change is on record in pushbox.admin_actions. Exit code 3 when
 there is no such job, or none that matches.
 
 Examples:
@@ -30,7 +27,8 @@ Examples:
   pushbox jobs dead                                 the dead by what they died of
   pushbox jobs show 4711                            with every attempt and its error
   pushbox jobs retry 4711
-  pushbox jobs retry --queue sheet --error 'protected' --yes"
+  pushbox jobs retry --queue sheet --error 'protected' --yes
+  pushbox jobs cancel --queue forward --key 4711:default"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -90,40 +88,40 @@ enum Action {
         show: Show,
     },
     /// Try dead jobs again: those of these numbers, or all that the filters name
-    Retry {
-        /// Their numbers
-        #[arg(value_name = "ID", conflicts_with_all = ["queue", "kind", "key", "error", "all"])]
-        ids: Vec<i64>,
+    Retry(Many),
+    /// End jobs that wait, without doing them: those of these numbers, or all that the filters name
+    Cancel(Many),
+}
 
-        #[command(flatten)]
-        which: Which,
+/// Jobs to change.
+#[derive(Debug, clap::Args)]
+struct Many {
+    /// Their numbers
+    #[arg(value_name = "ID", conflicts_with_all = ["queue", "kind", "key", "error", "all"])]
+    ids: Vec<i64>,
 
-        /// Only those whose error has this in it, in any case
-        #[arg(long, value_name = "TEXT")]
-        error: Option<String>,
+    #[command(flatten)]
+    which: Which,
 
-        /// All that are dead
-        #[arg(long)]
-        all: bool,
+    /// Only those whose error has this in it, in any case
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
 
-        /// Do not ask before many are retried
-        #[arg(long)]
-        yes: bool,
+    /// All that there are
+    #[arg(long)]
+    all: bool,
 
-        /// One JSON document that says what became of them
-        #[arg(long)]
-        json: bool,
-    },
+    /// Do not ask before many are changed
+    #[arg(long)]
+    yes: bool,
+
+    /// One JSON document that says what became of them
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let loaded = load(config, &Roles::none())?;
-    block_on(async {
-        let console = Console::open(loaded).await?;
-        let done = answer(&console, arguments).await;
-        console.close().await;
-        done
-    })
+    console::with(config, async |console| answer(console, arguments).await)
 }
 
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
@@ -146,21 +144,41 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
             let get = async || console.get(&format!("/jobs/{id}"), &[]).await;
             show.answer(get, render_one).await
         }
-        Some(Action::Retry { ids, which, error, all, yes, json }) => {
-            let ids = if ids.is_empty() {
-                let narrowed =
-                    which.queue.is_some() || which.kind.is_some() || which.key.is_some() || error.is_some();
-                if !narrowed && !all {
-                    return Err(Failure::Usage("which? Name jobs, or a filter, or --all".to_owned()));
-                }
-                let ids = matching(console, which, error.as_deref()).await?;
-                confirm(&format!("Retry {} dead jobs?", ids.len()), *yes)?;
-                ids
-            } else {
-                ids.clone()
-            };
-            retry(console, &ids, *json).await
+        Some(Action::Retry(many)) => many.change(console, &RETRY).await,
+        Some(Action::Cancel(many)) => many.change(console, &CANCEL).await,
+    }
+}
+
+/// A change of jobs, in words.
+struct Change {
+    /// In the address, and as a command.
+    verb: &'static str,
+    /// Jobs in this state can be changed so.
+    state: &'static str,
+    /// What became of them.
+    done: &'static str,
+    /// The name of the list of those that were changed.
+    list: &'static str,
+}
+
+const RETRY: Change = Change { verb: "retry", state: "dead", done: "are ready again", list: "retried" };
+const CANCEL: Change = Change { verb: "cancel", state: "ready", done: "are cancelled", list: "cancelled" };
+
+impl Many {
+    async fn change(&self, console: &Console, change: &Change) -> Outcome {
+        if !self.ids.is_empty() {
+            return each(console, change, &self.ids, self.json).await;
         }
+        let which = &self.which;
+        let narrowed =
+            which.queue.is_some() || which.kind.is_some() || which.key.is_some() || self.error.is_some();
+        if !narrowed && !self.all {
+            return Err(Failure::Usage("which? Name jobs, or a filter, or --all".to_owned()));
+        }
+        let ids = matching(console, which, self.error.as_deref(), change.state).await?;
+        let verb = change.verb[..1].to_uppercase() + &change.verb[1..];
+        confirm(&format!("{verb} {} {} jobs?", ids.len(), change.state), self.yes)?;
+        each(console, change, &ids, self.json).await
     }
 }
 
@@ -199,30 +217,27 @@ async fn dead(console: &Console) -> Result<Value, Failure> {
 
 fn render_one(answer: &Value) -> String {
     let job = &answer["job"];
-    let mut shown = String::new();
-    for name in [
-        "id",
-        "queue",
-        "kind",
-        "state",
-        "key",
-        "attempt",
-        "max_attempts",
-        "run_at",
-        "waiting_on",
-        "worker",
-        "event_id",
-        "created_at",
-        "started_at",
-        "finished_at",
-        "note",
-        "payload",
-    ] {
-        let value = field(job, name);
-        if !value.is_empty() {
-            let _ = writeln!(shown, "{name:<13} {value}");
-        }
-    }
+    let mut shown = facts(
+        job,
+        &[
+            "id",
+            "queue",
+            "kind",
+            "state",
+            "key",
+            "attempt",
+            "max_attempts",
+            "run_at",
+            "waiting_on",
+            "worker",
+            "event_id",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "note",
+            "payload",
+        ],
+    );
     let columns = [
         number("ATTEMPT", |failure| field(failure, "attempt")),
         text("TIME (UTC)", |failure| field(failure, "at")),
@@ -233,39 +248,42 @@ fn render_one(answer: &Value) -> String {
     shown
 }
 
-/// Numbers of the dead jobs that match.
-async fn matching(console: &Console, which: &Which, error: Option<&str>) -> Result<Vec<i64>, Failure> {
-    let error = error.map(str::to_lowercase);
-    let matches = |job: &Value| match &error {
-        Some(part) => field(job, "last_error").to_lowercase().contains(part),
-        None => true,
-    };
+/// Numbers of the jobs in this state that match.
+async fn matching(
+    console: &Console,
+    which: &Which,
+    error: Option<&str>,
+    state: &str,
+) -> Result<Vec<i64>, Failure> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     loop {
         let mut query = which.query();
-        query.extend([("state", "dead".to_owned()), ("limit", PAGE.to_string()), ("cursor", cursor.clone())]);
+        query.extend([
+            ("state", state.to_owned()),
+            ("error", error.unwrap_or_default().to_owned()),
+            ("limit", PAGE.to_string()),
+            ("cursor", cursor.clone()),
+        ]);
         let page = console.get("/jobs", &query).await?;
         let jobs = page["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
-        ids.extend(jobs.iter().filter(|job| matches(job)).filter_map(|job| job["id"].as_i64()));
+        ids.extend(jobs.iter().filter_map(|job| job["id"].as_i64()));
         match page["next"].as_str() {
             Some(next) => next.clone_into(&mut cursor),
-            None if ids.is_empty() => return Err(Failure::Missing("no dead job matches".to_owned())),
+            None if ids.is_empty() => return Err(Failure::Missing(format!("no {state} job matches"))),
             None => return Ok(ids),
         }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "what became of the jobs")]
-async fn retry(console: &Console, ids: &[i64], as_json: bool) -> Outcome {
-    let bar = ProgressBar::new(ids.len() as u64);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}, {eta} to go");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let (mut retried, mut refused) = (Vec::new(), Vec::new());
+async fn each(console: &Console, change: &Change, ids: &[i64], as_json: bool) -> Outcome {
+    let bar = progress_bar(ids.len() as u64);
+    let (mut changed, mut refused) = (Vec::new(), Vec::new());
     for id in ids {
-        match console.post(&format!("/jobs/{id}/retry"), None).await {
-            Ok(_) => retried.push(*id),
-            // One that is gone or was retried by somebody else does not hold up the others.
+        match console.post(&format!("/jobs/{id}/{}", change.verb), None).await {
+            Ok(_) => changed.push(*id),
+            // One that is gone or was changed by somebody else does not hold up the others.
             Err(error @ (Failure::Missing(_) | Failure::Failed(_))) => refused.push((*id, error.to_string())),
             Err(error) => return Err(error),
         }
@@ -274,18 +292,17 @@ async fn retry(console: &Console, ids: &[i64], as_json: bool) -> Outcome {
     bar.finish_and_clear();
     if as_json {
         let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
-        println!("{}", json!({ "retried": retried, "refused": refused }));
+        println!("{}", json!({ change.list: changed, "refused": refused }));
     } else {
-        println!("{} of {} jobs are ready again", retried.len(), ids.len());
+        println!("{} of {} jobs {}", changed.len(), ids.len(), change.done);
         for (id, why) in &refused {
             println!("  job {id}: {why}");
         }
     }
-    match (retried.is_empty(), refused.is_empty()) {
+    let not = format!("not {}", change.list);
+    match (changed.is_empty(), refused.is_empty()) {
         (_, true) => Ok(()),
-        (true, _) if ids.len() == 1 => Err(Failure::Missing(format!("job {} was not retried", ids[0]))),
-        _ => {
-            Err(Failure::Failed(anyhow::anyhow!("{} of {} jobs were not retried", refused.len(), ids.len())))
-        }
+        (true, _) if ids.len() == 1 => Err(Failure::Missing(format!("job {} was {not}", ids[0]))),
+        _ => Err(Failure::Failed(anyhow::anyhow!("{} of {} jobs were {not}", refused.len(), ids.len()))),
     }
 }

@@ -14,8 +14,10 @@ mod jobs;
 mod keygen;
 mod migrate;
 mod openapi;
+mod orders;
 mod queues;
 mod rejections;
+mod replay;
 mod scene;
 mod schedules;
 mod send;
@@ -78,6 +80,8 @@ enum Command {
     Queues(queues::Arguments),
     Events(events::Arguments),
     Jobs(jobs::Arguments),
+    Replay(replay::Arguments),
+    Orders(orders::Arguments),
     Schedules(schedules::Arguments),
     Sources(sources::Arguments),
     Rejections(rejections::Arguments),
@@ -185,6 +189,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Queues(arguments) => queues::run(&arguments, config),
         Command::Events(arguments) => events::run(&arguments, config),
         Command::Jobs(arguments) => jobs::run(&arguments, config),
+        Command::Replay(arguments) => replay::run(&arguments, config),
+        Command::Orders(arguments) => orders::run(&arguments, config),
         Command::Schedules(arguments) => schedules::run(&arguments, config),
         Command::Sources(arguments) => sources::run(&arguments, config),
         Command::Rejections(arguments) => rejections::run(&arguments, config),

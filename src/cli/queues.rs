@@ -4,10 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::console::{Console, segment};
+use crate::cli::Outcome;
+use crate::cli::console::{self, Console, segment};
 use crate::cli::show::{Column, Show, field, number, table, text};
-use crate::cli::{Outcome, block_on, load};
-use crate::config::Roles;
 
 /// Show the queues; pause and resume one
 #[derive(Debug, clap::Args)]
@@ -66,13 +65,7 @@ pub(super) fn render(answer: &Value) -> String {
 }
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let loaded = load(config, &Roles::none())?;
-    block_on(async {
-        let console = Console::open(loaded).await?;
-        let done = answer(&console, arguments).await;
-        console.close().await;
-        done
-    })
+    console::with(config, async |console| answer(console, arguments).await)
 }
 
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {

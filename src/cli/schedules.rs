@@ -4,10 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::console::{Console, segment};
+use crate::cli::Outcome;
+use crate::cli::console::{self, Console, segment};
 use crate::cli::show::{Column, Show, brief, field, number, table, text};
-use crate::cli::{Outcome, block_on, load};
-use crate::config::Roles;
 
 /// Show the scheduled tasks; run, pause and resume one
 #[derive(Debug, clap::Args)]
@@ -83,13 +82,7 @@ const RUNS: &[Column] = &[
 ];
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let loaded = load(config, &Roles::none())?;
-    block_on(async {
-        let console = Console::open(loaded).await?;
-        let done = answer(&console, arguments).await;
-        console.close().await;
-        done
-    })
+    console::with(config, async |console| answer(console, arguments).await)
 }
 
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {

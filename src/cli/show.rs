@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::cli::Failure;
@@ -124,6 +125,20 @@ fn short_time(text: &str) -> Option<String> {
     Some(time.to_utc().format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// Fields below each other, each with its name; those that say nothing are left out.
+pub(super) fn facts(row: &Value, names: &[&str]) -> String {
+    use std::fmt::Write as _;
+
+    let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    names.iter().fold(String::new(), |mut shown, name| {
+        let value = field(row, name);
+        if !value.is_empty() {
+            let _ = writeln!(shown, "{name:<width$} {value}");
+        }
+        shown
+    })
+}
+
 /// The first line of a text, cut to what fits beside other columns.
 pub(super) fn brief(text: &str) -> String {
     const LONGEST: usize = 100;
@@ -133,6 +148,13 @@ pub(super) fn brief(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
     }
+}
+
+/// How far long work is, on the terminal; nothing where the answer goes elsewhere.
+pub(super) fn progress_bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}, {eta} to go");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Asks on the terminal before something that concerns many; `--yes` answers for scripts.

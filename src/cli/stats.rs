@@ -4,10 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::console::Console;
+use crate::cli::console;
 use crate::cli::show::{Column, Show, field, number, table, text};
-use crate::cli::{Outcome, block_on, load, queues};
-use crate::config::Roles;
+use crate::cli::{Outcome, queues};
 
 /// Show how much comes in, how far behind the queues are, and how long delivery takes
 #[derive(Debug, clap::Args)]
@@ -43,12 +42,8 @@ fn seconds(row: &Value, name: &str) -> String {
 }
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let loaded = load(config, &Roles::none())?;
-    block_on(async {
-        let console = Console::open(loaded).await?;
-        let done = arguments.show.answer(async || console.get("/stats", &[]).await, render).await;
-        console.close().await;
-        done
+    console::with(config, async |console| {
+        arguments.show.answer(async || console.get("/stats", &[]).await, render).await
     })
 }
 

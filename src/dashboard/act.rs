@@ -8,12 +8,13 @@ use axum::{Extension, Form};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::replays::ReplayForm;
 use super::sign_in::destination;
 use crate::admin::AdminState;
 use crate::admin::api::bulk_operations::{self, BulkAction, BulkFilter, BulkRequest};
 use crate::admin::api::job_changes::Idle;
 use crate::admin::api::queues::{self, PauseRequest};
-use crate::admin::api::{destinations, job_changes, schedules};
+use crate::admin::api::{destinations, event_replays, job_changes, replays, schedules};
 use crate::admin::error::ApiError;
 use crate::admin::extract::{Json as Body, Path, said};
 use crate::admin::frame::RequestId;
@@ -156,4 +157,35 @@ pub(super) async fn cancel_bulk(
 ) -> Acted {
     bulk_operations::cancel(&state, &request_id, id).await?;
     Ok(Redirect::to(&format!("/dashboard/bulk/{id}")))
+}
+
+/// Begins a replay of everything that matches and shows how it goes on.
+pub(super) async fn start_replay(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Form(form): Form<ReplayForm>,
+) -> Acted {
+    let replay = replays::start(&state, &request_id, form.request(false)).await?;
+    let id = replay.id.ok_or_else(ApiError::internal)?;
+    Ok(Redirect::to(&format!("/dashboard/replays/{id}")))
+}
+
+/// Stops a replay.
+pub(super) async fn cancel_replay(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(id): Path<i64>,
+) -> Acted {
+    replays::cancel(&state, &request_id, id).await?;
+    Ok(Redirect::to(&format!("/dashboard/replays/{id}")))
+}
+
+/// Does the work of one event again.
+pub(super) async fn replay_event(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(id): Path<Uuid>,
+) -> Acted {
+    event_replays::start(&state, &request_id, id).await?;
+    Ok(Redirect::to(&format!("/dashboard/events/{id}")))
 }

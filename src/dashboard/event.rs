@@ -38,7 +38,9 @@ fn title(event: &EventDetail) -> String {
 
 fn page(detail: &EventDetail, look: &Look) -> Markup {
     html! {
-        section.card { h1 { (title(detail)) " " (event_badge(&detail.event)) } (facts(detail, look.now)) }
+        section.card { h1 { (title(detail)) " " (event_badge(&detail.event)) } (facts(detail, look.now))
+            @if look.access == Access::Full { p { a.button.plain.small href={ "/dashboard/events/" (detail.event.id) "/replay" } { "Replay …" } } }
+        }
         section.card { h2 { "Its way" } (waterfall(detail, look.now)) }
         section.card {
             h2 { "What came of it" }

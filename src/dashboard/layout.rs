@@ -17,6 +17,7 @@ pub(super) enum Place {
     Events,
     Orders,
     Jobs,
+    Replays,
     Queues,
     Schedules,
     Actions,
@@ -80,6 +81,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
         (Place::Events, "/dashboard/events", "Events"),
         (Place::Orders, "/dashboard/orders", "Orders"),
         (Place::Jobs, "/dashboard/jobs?state=dead", "Jobs"),
+        (Place::Replays, "/dashboard/replays", "Replays"),
         (Place::Queues, "/dashboard/queues", "Queues"),
         (Place::Schedules, "/dashboard/schedules", "Schedules"),
         (Place::Actions, "/dashboard/actions", "Actions"),
@@ -108,7 +110,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
                 footer.quiet {
                     "pushbox " (env!("CARGO_PKG_VERSION")) " · as of "
                     span #as-of { (time::full(look.now)) }
-                    " · keys: / search, o e r j q s a pages"
+                    " · keys: / search, o e r j p q s a pages"
                 }
             }
         }

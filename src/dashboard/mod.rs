@@ -18,6 +18,7 @@ mod order;
 mod orders;
 mod overview;
 mod queues;
+mod replays;
 mod schedules;
 mod session;
 mod sign_in;
@@ -49,6 +50,11 @@ pub fn router(state: AdminState) -> Router {
         .route("/dashboard", get(overview::show))
         .route("/dashboard/events", get(events::show))
         .route("/dashboard/events/{id}", get(event::show))
+        .route("/dashboard/events/{id}/replay", get(replays::preview_event).post(act::replay_event))
+        .route("/dashboard/replays", get(replays::list).post(act::start_replay))
+        .route("/dashboard/replays/preview", get(replays::preview))
+        .route("/dashboard/replays/{id}", get(replays::show))
+        .route("/dashboard/replays/{id}/cancel", post(act::cancel_replay))
         .route("/dashboard/orders", get(orders::show))
         .route("/dashboard/orders/{platform}/{shop_id}/{order_sn}", get(order::show))
         .route("/dashboard/jobs", get(jobs::show))

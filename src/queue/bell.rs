@@ -158,6 +158,15 @@ async fn within<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
     }
 }
 
+/// Wakes the workers of all processes from one that has no bell, such as a command. Call it after the commit.
+///
+/// # Errors
+/// When the database refuses; the workers' polling finds the jobs all the same.
+pub async fn wake_all(executor: impl sqlx::PgExecutor<'_>, who: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(who).execute(executor).await?;
+    Ok(())
+}
+
 /// Its commit need not be on disk, and with it nobody waits for it.
 async fn ring(listener: &mut PgListener, worker: &str) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)")

@@ -42,6 +42,11 @@ impl NewJob {
         }
     }
 
+    /// Where it goes, what it is, and its coalescing key: for whoever wants to know what would be asked for.
+    pub fn outline(&self) -> (Queue, &'static str, Option<&str>) {
+        (self.queue, self.kind, self.key.as_deref())
+    }
+
     /// Coalescing key: merges into a ready job of the same kind and key.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {

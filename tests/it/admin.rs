@@ -452,7 +452,7 @@ pub async fn visit(state: &AdminState, request: axum::http::request::Builder, bo
 }
 
 /// Pages that need no event.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/dashboard",
     "/dashboard?window=week",
     "/dashboard/events",
@@ -464,6 +464,7 @@ const PAGES: [&str; 12] = [
     "/dashboard/schedules",
     "/dashboard/actions",
     "/dashboard/bulk",
+    "/dashboard/replays",
     "/dashboard/bulk/preview?action=retry&queue=notify",
 ];
 

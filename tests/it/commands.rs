@@ -247,3 +247,74 @@ fn commands_reach_the_private_postgres_of_a_running_pushbox() {
     let sheet = queues["queues"].as_array().expect("queues").iter().find(|queue| queue["queue"] == "sheet");
     assert_eq!(sheet.expect("the queue")["paused"], true);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_listed_and_shown() {
+    let app = app_with_an_order().await;
+    let url = app.url();
+    let listed = said(&run(url, &["orders", "--status", "READY_TO_SHIP", "--since", "3650d"]).await, 0);
+    assert!(listed.contains("C1") && listed.contains("PAYOUT"), "{listed}");
+    assert!(said(&run(url, &["orders", "--status", "UNPAID"]).await, 0).contains("no order matches"));
+    let shown = said(&run(url, &["orders", "show", "C1"]).await, 0);
+    for word in ["READY_TO_SHIP", "PIECES", "income:", "sheet-of-the-tests"] {
+        assert!(shown.contains(word), "{word} is not shown:\n{shown}");
+    }
+    assert!(!shown.contains("jolly_buyer"), "{shown}");
+    let document = json(&run(url, &["orders", "show", "C1", "--json"]).await);
+    assert_eq!(document["order"]["order_sn"], "C1");
+    said(&run(url, &["orders", "show", "NO-SUCH"]).await, 3);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replays_are_counted_confirmed_followed_and_stopped() {
+    let app = app_with_an_order().await;
+    let url = app.url();
+    let counted = json(&run(url, &["replay", "events", "--code", "3", "--dry-run", "--json"]).await);
+    assert_eq!((&counted["replay"]["total"], &counted["replay"]["id"]), (&1.into(), &Value::Null));
+    said(&run(url, &["replay", "events"]).await, 2);
+    let asked = said(&run(url, &["replay", "events", "--code", "3"]).await, 2);
+    assert!(asked.contains("Replay 1 events?"), "{asked}");
+    said(&run(url, &["replay", "events", "--code", "9999", "--yes"]).await, 3);
+    assert_eq!(app.count("SELECT count(*) FROM pushbox.replays").await, 0, "nothing happened so far");
+
+    let done = json(&run(url, &["replay", "events", "--code", "3", "--yes", "--json"]).await);
+    assert_eq!((&done["replay"]["state"], &done["replay"]["seen"]), (&"done".into(), &1.into()), "{done}");
+    app.drain().await;
+    let fetched = "SELECT count(*) FROM pushbox.job_history WHERE kind = 'enrich_order' AND outcome = 'done'";
+    assert!(app.count(fetched).await >= 2, "the order was fetched again");
+    let id = done["replay"]["id"].to_string();
+    assert!(said(&run(url, &["replay"]).await, 0).contains("done"));
+    assert!(said(&run(url, &["replay", "show", &id]).await, 0).contains("command line"));
+    assert!(said(&run(url, &["replay", "cancel", &id]).await, 1).contains("not under way"));
+    said(&run(url, &["replay", "cancel", "999"]).await, 3);
+
+    let event: String = sqlx::query_scalar("SELECT id::text FROM pushbox.events LIMIT 1")
+        .fetch_one(&app.pool)
+        .await
+        .expect("the event");
+    let told = said(&run(url, &["replay", "event", &event, "--dry-run"]).await, 0);
+    assert!(told.contains("enrich_order"), "{told}");
+    said(&run(url, &["replay", "event", &event]).await, 0);
+    let recorded =
+        "SELECT count(*) FROM pushbox.admin_actions WHERE action IN ('start_replay', 'replay_event')";
+    assert_eq!(app.count(recorded).await, 2);
+    app.drain().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_wait_are_cancelled_with_care() {
+    let app = app_with_an_order().await;
+    let url = app.url();
+    said(&run(url, &["queues", "pause", "sheet", "--reason", "the test looks"]).await, 0);
+    let id = dead_job(&app, "the tab 1 is protected").await;
+    said(&run(url, &["jobs", "retry", &id.to_string()]).await, 0);
+    let asked = said(&run(url, &["jobs", "cancel", "--queue", "sheet"]).await, 2);
+    assert!(asked.contains("Cancel 1 ready jobs?"), "{asked}");
+    let done = json(&run(url, &["jobs", "cancel", "--queue", "sheet", "--yes", "--json"]).await);
+    assert_eq!(done["cancelled"].as_array().map(Vec::len), Some(1), "{done}");
+    said(&run(url, &["jobs", "cancel", &id.to_string()]).await, 3);
+    said(&run(url, &["queues", "resume", "sheet"]).await, 0);
+    app.finish().await;
+}

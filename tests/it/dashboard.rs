@@ -5,7 +5,9 @@ use pushbox::admin::AdminState;
 use pushbox::queue::bulk;
 use serde_json::{Value, json};
 
-use crate::admin::{Answer, FULL_TOKEN, READ_TOKEN, count, get, online_state, store_event, store_job, visit};
+use crate::admin::{
+    Answer, FULL_TOKEN, READ_TOKEN, count, get, online_state, post, store_event, store_job, visit,
+};
 use crate::support::app::{SHOP, TestApp, order, status_push};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -168,6 +170,87 @@ async fn charts_are_drawn_from_counts_that_settle() {
     let cookie = sign_in(&state, FULL_TOKEN).await;
     let overview = page(&state, &cookie, "/dashboard?window=day").await;
     assert!(overview.contains("<rect") && overview.contains("Pushes per minute"), "{overview}");
+}
+
+#[tokio::test]
+async fn a_replay_is_counted_before_it_begins_and_begins_once() {
+    let state = online_state().await;
+    for n in 0..3 {
+        store_event(
+            &state,
+            n,
+            "1001",
+            Some(json!({"code": 3, "shop_id": 1001, "timestamp": 1_790_000_200,
+            "data": {"ordersn": "A1", "status": "UNPAID", "update_time": 1_790_000_200 + n}})),
+        )
+        .await;
+    }
+    let cookie = sign_in(&state, FULL_TOKEN).await;
+    let asked = "/dashboard/replays/preview?target=events&source=shopee&account=&hours=24&per_second=7";
+    let preview = page(&state, &cookie, asked).await;
+    assert!(preview.contains("Replay 3 events?"), "{preview}");
+    let fields = hidden_fields(&preview, "/dashboard/replays");
+    assert!(fields.contains("since=") && fields.contains("per_second=7"), "{fields}");
+    let first = press(&state, &cookie, "/dashboard/replays", &fields).await;
+    let second = press(&state, &cookie, "/dashboard/replays", &fields).await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.body);
+    assert_eq!(first.headers["location"], second.headers["location"]);
+    let place = first.headers["location"].to_str().expect("an address");
+    assert!(page(&state, &cookie, place).await.contains("waiting"), "no worker is there");
+    let stop = format!("{place}/cancel");
+    assert_eq!(press(&state, &cookie, &stop, "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(press(&state, &cookie, &stop, "").await.status, StatusCode::CONFLICT);
+    let list = page(&state, &cookie, "/dashboard/replays").await;
+    assert!(list.contains("cancelled") && list.contains("<form"), "{list}");
+    let read_only = page(&state, &sign_in(&state, READ_TOKEN).await, "/dashboard/replays").await;
+    assert!(!read_only.contains("/dashboard/replays/preview"), "{read_only}");
+}
+
+#[tokio::test]
+async fn one_event_is_replayed_from_its_page() {
+    let state = online_state().await;
+    let push = json!({"code": 3, "shop_id": 1001, "timestamp": 1_790_000_200,
+        "data": {"ordersn": "A1", "status": "UNPAID", "update_time": 1_790_000_200}});
+    let event = store_event(&state, 1, "1001", Some(push)).await;
+    let cookie = sign_in(&state, FULL_TOKEN).await;
+    let place = format!("/dashboard/events/{event}");
+    assert!(page(&state, &cookie, &place).await.contains(&format!("{place}/replay")));
+    let preview = page(&state, &cookie, &format!("{place}/replay")).await;
+    assert!(preview.contains("Replay this event?"), "{preview}");
+    let done = press(&state, &cookie, &format!("{place}/replay"), "").await;
+    assert_eq!(
+        (done.status, &done.headers["location"]),
+        (StatusCode::SEE_OTHER, &place.parse().expect("it"))
+    );
+    let actions = get(&state, "/api/v1/admin-actions").await.json();
+    assert_eq!(actions["actions"][0]["action"], "replay_event");
+}
+
+#[tokio::test]
+async fn a_replay_refuses_what_it_would_not_look_at() {
+    let state = online_state().await;
+    for (body, word) in [
+        (json!({"target": "events"}), "all"),
+        (json!({"target": "events", "filter": {"queue": "sheet"}}), "filter.queue"),
+        (json!({"target": "dead_jobs", "filter": {"subject": "A1"}}), "filter.subject"),
+        (json!({"target": "events", "all": true, "per_second": 0}), "per_second"),
+        (json!({"target": "events", "filter": {"shop": "1"}}), "shop"),
+        (json!({"target": "everything", "all": true}), "target"),
+    ] {
+        let answer = post(&state, "/api/v1/replays", body.clone()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {}", answer.body);
+        assert!(answer.body.contains(word), "{body}: {}", answer.body);
+    }
+    let id = "0198c2f0-5d3e-4c37-9f0e-0a7d3c1b2e4f";
+    let asked = json!({"target": "dead_jobs", "all": true, "id": id});
+    let first = post(&state, "/api/v1/replays", asked.clone()).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.body);
+    assert_eq!(
+        post(&state, "/api/v1/replays", asked.clone()).await.json()["replay"]["id"],
+        first.json()["replay"]["id"]
+    );
+    let listed = get(&state, "/api/v1/replays").await.json();
+    assert_eq!(listed["replays"].as_array().map(Vec::len), Some(1), "{listed}");
 }
 
 async fn hear(stream: &mut reqwest::Response, word: &str) {

@@ -5,6 +5,7 @@ mod alerts;
 mod audit;
 mod audits;
 mod bell;
+mod browser;
 mod cli;
 mod commands;
 mod crash;

@@ -8,7 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Refusals, Unusable};
-use crate::admin::extract::{Query, page_size, said};
+use crate::admin::extract::{Query, said};
+use crate::admin::page::Window;
 use crate::store::admin_actions::{self, ActionFilter, ActionRow};
 
 /// Which actions to list; what is left out does not restrict.
@@ -98,9 +99,7 @@ pub async fn list_admin_actions(
 
 /// The page of actions that `query` asks for.
 pub async fn list(state: &AdminState, query: ActionQuery) -> Result<ActionList, ApiError> {
-    let limit = page_size(query.limit)?;
-    let strange = |_| ApiError::bad_request("cursor: must be `next` of a page of actions");
-    let before = said(query.cursor).map(|cursor| cursor.parse()).transpose().map_err(strange)?;
+    let window = Window::<i64>::new(query.limit, query.cursor)?;
     let filter = ActionFilter {
         action: said(query.action),
         subject: said(query.subject),
@@ -108,9 +107,7 @@ pub async fn list(state: &AdminState, query: ActionQuery) -> Result<ActionList, 
         since: query.since,
         until: query.until,
     };
-    let mut found = admin_actions::list_actions(&state.pool, &filter, before, limit + 1).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next = found.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(ActionList { actions: found.into_iter().map(ActionView::from).collect(), next })
+    let found = admin_actions::list_actions(&state.pool, &filter, window.after, window.fetch()).await?;
+    let (actions, next) = window.cut(found, |action| action.id);
+    Ok(ActionList { actions, next })
 }

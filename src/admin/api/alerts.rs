@@ -9,7 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Refusals, Unusable};
-use crate::admin::extract::{Query, page_size, said};
+use crate::admin::extract::Query;
+use crate::admin::page::Window;
 use crate::store::alerts::{self, AlertRow};
 
 /// Which alerts to list.
@@ -85,14 +86,10 @@ pub async fn list_alerts(
 
 /// The page of alerts that `query` asks for.
 pub async fn list(state: &AdminState, query: AlertQuery) -> Result<AlertList, ApiError> {
-    let limit = page_size(query.limit)?;
-    let strange = |_| ApiError::bad_request("cursor: must be `next` of a page of alerts");
-    let before = said(query.cursor).map(|cursor| cursor.parse()).transpose().map_err(strange)?;
-    let mut found = alerts::list_alerts(&state.pool, query.open, before, limit + 1).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next = found.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(AlertList { alerts: found.into_iter().map(AlertView::from).collect(), next })
+    let window = Window::<i64>::new(query.limit, query.cursor)?;
+    let found = alerts::list_alerts(&state.pool, query.open, window.after, window.fetch()).await?;
+    let (alerts, next) = window.cut(found, |alert| alert.id);
+    Ok(AlertList { alerts, next })
 }
 
 fn example() -> serde_json::Value {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Refusals, Unusable};
 use crate::admin::extract::{Query, page_size};
+use crate::admin::page::cut_between_events;
 use crate::store::telegram_orders::{self, AnnouncementFilter, AnnouncementPart};
 
 /// One part of the announcement of one event in one chat.
@@ -115,16 +116,8 @@ pub async fn list_announcements(
         unsettled: query.unsettled.unwrap_or(false),
         before: query.cursor,
     };
-    let mut found = telegram_orders::list_announcements(&state.pool, &filter, limit + 1).await?;
-    let mut next = None;
-    if found.len() > usize::from(limit) {
-        // The cursor is an event, so no event may be cut in two, unless it alone is more than a page.
-        let cut = found.pop().map(|last| last.event_id);
-        if found.first().map(|first| first.event_id) != cut {
-            found.retain(|one| Some(one.event_id) != cut);
-        }
-        next = found.last().map(|last| last.event_id);
-    }
+    let found = telegram_orders::list_announcements(&state.pool, &filter, limit + 1).await?;
+    let (found, next) = cut_between_events(found, limit, |one| one.event_id);
     Ok(Json(AnnouncementList {
         announcements: found.into_iter().map(AnnouncementView::from).collect(),
         next,

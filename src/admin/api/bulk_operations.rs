@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::jobs::checked;
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals, Unusable};
-use crate::admin::extract::{Json as Body, Path, Query, page_size, said};
+use crate::admin::extract::{Json as Body, Path, Query, said};
 use crate::admin::frame::RequestId;
+use crate::admin::page::Window;
 use crate::queue::bulk::{self, Action, Operation};
 use crate::store;
 use crate::store::admin_actions::{self, AdminAction, insert_admin_action};
@@ -186,19 +187,10 @@ pub async fn list_bulk_operations(
 
 /// The page of operations that `query` asks for.
 pub async fn list(state: &AdminState, query: BulkQuery) -> Result<BulkList, ApiError> {
-    let limit = page_size(query.limit)?;
-    let place = |cursor: String| {
-        let (micros, id) = cursor.split_once('-')?;
-        Some((Utc.timestamp_micros(micros.parse().ok()?).single()?, id.parse().ok()?))
-    };
-    let strange = || ApiError::bad_request("cursor: must be `next` of a page of bulk operations");
-    let before = said(query.cursor).map(|cursor| place(cursor).ok_or_else(strange)).transpose()?;
-    let mut found = bulk::list(&state.pool, before, limit + 1).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next = found.last().filter(|_| more);
-    let next = next.map(|last| format!("{}-{}", last.requested_at.timestamp_micros(), last.id.simple()));
-    Ok(BulkList { operations: found.into_iter().map(BulkView::from).collect(), next })
+    let window = Window::<(DateTime<Utc>, Uuid)>::new(query.limit, query.cursor)?;
+    let found = bulk::list(&state.pool, window.after, window.fetch()).await?;
+    let (operations, next) = window.cut(found, |one| (one.requested_at, one.id));
+    Ok(BulkList { operations, next })
 }
 
 /// Retry, cancel or delete many jobs

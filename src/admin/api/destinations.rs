@@ -12,6 +12,7 @@ use crate::admin::AdminState;
 use crate::admin::error::{ApiError, ChangeRefusals, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, page_size, said};
 use crate::admin::frame::RequestId;
+use crate::admin::page::cut_between_events;
 use crate::domain::job::Queue;
 use crate::queue::control;
 use crate::store;
@@ -273,15 +274,7 @@ pub async fn list_deliveries(
     if filter.state.as_ref().is_some_and(|state| !states.contains(&state.as_str())) {
         return Err(ApiError::bad_request("state: must be retrying, delivered or given_up"));
     }
-    let mut found = deliveries::list_deliveries(&state.pool, &filter, limit + 1).await?;
-    let mut next = None;
-    if found.len() > usize::from(limit) {
-        // The cursor is an event, so no event may be cut in two, unless it alone is more than a page.
-        let cut = found.pop().map(|last| last.event_id);
-        if found.first().map(|first| first.event_id) != cut {
-            found.retain(|one| Some(one.event_id) != cut);
-        }
-        next = found.last().map(|last| last.event_id);
-    }
+    let found = deliveries::list_deliveries(&state.pool, &filter, limit + 1).await?;
+    let (found, next) = cut_between_events(found, limit, |one| one.event_id);
     Ok(Json(DeliveryList { deliveries: found.into_iter().map(DeliveryView::from).collect(), next }))
 }

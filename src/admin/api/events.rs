@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::jobs::JobView;
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
-use crate::admin::extract::{Path, Query, page_size, said};
+use crate::admin::extract::{Path, Query, said};
+use crate::admin::page::Window;
 use crate::store::event_reads::{self, EventFilter, EventPlace, EventSummary, WorkState};
 use crate::store::job_reads;
 
@@ -171,8 +172,8 @@ pub async fn list_events(
 
 /// The page of events that `query` asks for.
 pub async fn list(state: &AdminState, query: EventQuery) -> Result<EventList, ApiError> {
-    let limit = page_size(query.limit)?;
-    let after = said(query.cursor).map(|cursor| read_cursor(&cursor)).transpose()?;
+    let window = Window::<(DateTime<Utc>, Uuid)>::new(query.limit, query.cursor)?;
+    let after = window.after.map(|(received_at, id)| EventPlace { received_at, id });
     let filter = EventFilter {
         source: said(query.source),
         code: said(query.code),
@@ -184,12 +185,9 @@ pub async fn list(state: &AdminState, query: EventQuery) -> Result<EventList, Ap
         since: query.since,
         until: query.until,
     };
-    // One more than asked for tells whether there is a next page.
-    let mut found = event_reads::list_events(&state.pool, &filter, after, limit + 1).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next = found.last().filter(|_| more).map(|last| write_cursor(last.received_at, last.id));
-    Ok(EventList { events: found.into_iter().map(EventView::from).collect(), next })
+    let found = event_reads::list_events(&state.pool, &filter, after, window.fetch()).await?;
+    let (events, next) = window.cut(found, |event| (event.received_at, event.id));
+    Ok(EventList { events, next })
 }
 
 fn work_state(name: &str) -> Result<WorkState, ApiError> {
@@ -199,18 +197,6 @@ fn work_state(name: &str) -> Result<WorkState, ApiError> {
         "dead" => Ok(WorkState::Dead),
         _ => Err(ApiError::bad_request("state: must be done, pending or dead")),
     }
-}
-
-fn write_cursor(received_at: DateTime<Utc>, id: Uuid) -> String {
-    format!("{}-{}", received_at.timestamp_micros(), id.simple())
-}
-
-fn read_cursor(cursor: &str) -> Result<EventPlace, ApiError> {
-    let place = cursor.split_once('-').and_then(|(micros, id)| {
-        let received_at = Utc.timestamp_micros(micros.parse().ok()?).single()?;
-        Some(EventPlace { received_at, id: id.parse().ok()? })
-    });
-    place.ok_or_else(|| ApiError::bad_request("cursor: must be `next` of a page of events"))
 }
 
 /// Get an event with its payload and its jobs
@@ -269,25 +255,4 @@ fn detail_example() -> serde_json::Value {
         detail.extend(more);
     }
     detail
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_survives_the_round_trip() {
-        let place = EventPlace {
-            received_at: "2026-11-21T05:00:01.250123Z".parse().unwrap(),
-            id: "0198c2f0-5d3e-7c37-9f0e-0a7d3c1b2e4f".parse().unwrap(),
-        };
-        assert_eq!(read_cursor(&write_cursor(place.received_at, place.id)), Ok(place));
-    }
-
-    #[test]
-    fn a_strange_cursor_is_the_clients_fault() {
-        for cursor in ["x", "-", "1-", "-0198c2f05d3e7c379f0e0a7d3c1b2e4f", "9223372036854775807-x"] {
-            assert_eq!(read_cursor(cursor).unwrap_err().status.as_u16(), 400, "{cursor}");
-        }
-    }
 }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
-use crate::admin::extract::{Path, Query, page_size, said};
+use crate::admin::extract::{Path, Query, said};
+use crate::admin::page::Window;
 use crate::store::job_reads::{self, JobFilter, JobRecord};
 
 /// Which jobs to list; what is left out does not restrict.
@@ -171,7 +172,7 @@ pub async fn list_jobs(
 
 /// The page of jobs that `query` asks for.
 pub async fn list(state: &AdminState, query: JobQuery) -> Result<JobList, ApiError> {
-    let limit = page_size(query.limit)?;
+    let window = Window::<i64>::new(query.limit, query.cursor)?;
     let filter = checked(JobFilter {
         queue: said(query.queue),
         state: said(query.state),
@@ -185,15 +186,9 @@ pub async fn list(state: &AdminState, query: JobQuery) -> Result<JobList, ApiErr
         since: query.since,
         until: query.until,
     })?;
-    let before = said(query.cursor)
-        .map(|cursor| cursor.parse())
-        .transpose()
-        .map_err(|_| ApiError::bad_request("cursor: must be `next` of a page of jobs"))?;
-    let mut found = job_reads::list_jobs(&state.pool, &filter, before, limit + 1).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next = found.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(JobList { jobs: found.into_iter().map(JobView::from).collect(), next })
+    let found = job_reads::list_jobs(&state.pool, &filter, window.after, window.fetch()).await?;
+    let (jobs, next) = window.cut(found, |job| job.id);
+    Ok(JobList { jobs, next })
 }
 
 /// A filter whose state is one that there is.

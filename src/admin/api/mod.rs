@@ -10,6 +10,7 @@ pub mod announcements;
 pub mod bulk_operations;
 pub mod dead_groups;
 pub mod destinations;
+pub mod event_replays;
 pub mod events;
 pub mod job_changes;
 pub mod jobs;
@@ -17,6 +18,7 @@ pub mod order_views;
 pub mod orders;
 pub mod queues;
 pub mod rejections;
+pub mod replays;
 pub mod schedules;
 pub mod series;
 pub mod sources;
@@ -45,6 +47,11 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(bulk_operations::start_bulk_operation))
         .routes(routes!(bulk_operations::get_bulk_operation))
         .routes(routes!(bulk_operations::cancel_bulk_operation))
+        .routes(routes!(replays::list_replays))
+        .routes(routes!(replays::start_replay))
+        .routes(routes!(replays::get_replay))
+        .routes(routes!(replays::cancel_replay))
+        .routes(routes!(event_replays::replay_event))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(workers::list_workers))

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,7 +16,8 @@ use super::order_views::{
 };
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
-use crate::admin::extract::{Path, Query, page_size, said};
+use crate::admin::extract::{Path, Query, said};
+use crate::admin::page::Window;
 pub use crate::domain::order::OrderRef;
 use crate::store::order_lists::{self, OrderFilter, OrderPlace, OrderSummary};
 use crate::store::order_reads::{self, StoredOrder};
@@ -163,14 +164,8 @@ pub async fn list_orders(
 
 /// The page of orders that `query` asks for.
 pub async fn list(state: &AdminState, query: OrderQuery) -> Result<OrderList, ApiError> {
-    let limit = page_size(query.limit)?;
-    let place = |cursor: String| {
-        let (micros, order_sn) = cursor.split_once('-')?;
-        let update_time = Utc.timestamp_micros(micros.parse().ok()?).single()?;
-        Some(OrderPlace { update_time, order_sn: order_sn.to_owned() })
-    };
-    let strange = || ApiError::bad_request("cursor: must be `next` of a page of orders");
-    let after = said(query.cursor).map(|cursor| place(cursor).ok_or_else(strange)).transpose()?;
+    let window = Window::<(DateTime<Utc>, String)>::new(query.limit, query.cursor)?;
+    let after = window.after.clone().map(|(update_time, order_sn)| OrderPlace { update_time, order_sn });
     let filter = OrderFilter {
         order_sn: said(query.order_sn),
         platform: said(query.platform),
@@ -179,12 +174,9 @@ pub async fn list(state: &AdminState, query: OrderQuery) -> Result<OrderList, Ap
         since: query.since,
         until: query.until,
     };
-    let mut found = order_lists::list_orders(&state.pool, &filter, after.as_ref(), limit + 1).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next = found.last().filter(|_| more);
-    let next = next.map(|last| format!("{}-{}", last.update_time.timestamp_micros(), last.order_sn));
-    Ok(OrderList { orders: found.into_iter().map(OrderView::from).collect(), next })
+    let found = order_lists::list_orders(&state.pool, &filter, after.as_ref(), window.fetch()).await?;
+    let (orders, next) = window.cut(found, |order| (order.update_time, order.order_sn.clone()));
+    Ok(OrderList { orders, next })
 }
 
 /// Get an order with its history, and what the sheet and Telegram have of it

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Which events or jobs. Every part that is set must hold; parts that a target does not know are not looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayFilter {
     /// Events: the source's name.
@@ -49,8 +50,36 @@ pub struct ReplayFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
+impl ReplayFilter {
+    /// Whether it restricts nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The first part that is set and that this target does not look at.
+    pub fn unknown_to(&self, target: Target) -> Option<&'static str> {
+        let events = [
+            ("source", self.source.is_some()),
+            ("code", self.code.is_some()),
+            ("account", self.account.is_some()),
+            ("subject", self.subject.is_some()),
+            ("via", self.via.is_some()),
+        ];
+        let jobs = [
+            ("queue", self.queue.is_some()),
+            ("kind", self.kind.is_some()),
+            ("key", self.key.is_some()),
+            ("batch_key", self.batch_key.is_some()),
+            ("error", self.error.is_some()),
+            ("event_id", self.event_id.is_some()),
+        ];
+        let foreign: &[(&'static str, bool)] = if target == Target::Events { &jobs } else { &events };
+        foreign.iter().find(|(_, set)| *set).map(|(name, _)| *name)
+    }
+}
+
 /// What is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// Events: the jobs that they lead to today are asked for again, whatever became of the first ones.

@@ -23,7 +23,7 @@ pub use self::filter::{ReplayFilter, Target};
 pub use self::pages::StoredEvent;
 pub use self::runner::Replayer;
 use super::control::retry_dead;
-use super::enqueue::{enqueue, merge_into_ready};
+use super::enqueue::{NewJob, enqueue, merge_into_ready};
 use super::plan::Plan;
 
 /// Jobs of a replay stand behind the usual ones of their batch key.
@@ -112,6 +112,32 @@ pub async fn create(connection: &mut PgConnection, replay: &NewReplay) -> Result
     .await
 }
 
+/// [`create`], once for a `request`: asking again with the same one finds the replay that is there. Returns its
+/// number, and whether it is new.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn create_once(
+    connection: &mut PgConnection,
+    request: Uuid,
+    replay: &NewReplay,
+) -> Result<(i64, bool), sqlx::Error> {
+    sqlx::query_as(
+        "WITH new AS (
+             INSERT INTO pushbox.replays (target, filter, per_second, requested_by, request)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (request) DO NOTHING RETURNING id)
+         SELECT id, true FROM new
+         UNION ALL SELECT id, false FROM pushbox.replays WHERE request = $5 LIMIT 1",
+    )
+    .bind(replay.target.as_str())
+    .bind(Json(&replay.filter))
+    .bind(replay.per_second.max(1))
+    .bind(&replay.requested_by)
+    .bind(request)
+    .fetch_one(connection)
+    .await
+}
+
 /// Cancels a replay that is not over; what it has asked for already is done. Returns whether there was one.
 ///
 /// # Errors
@@ -152,6 +178,18 @@ pub async fn list(
     .bind(limit)
     .fetch_all(connection)
     .await
+}
+
+/// The jobs that replaying an event would ask for, or none when there is no such event. Asks for nothing.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn preview(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    id: Uuid,
+) -> Result<Option<Vec<NewJob>>, sqlx::Error> {
+    Ok(pages::event(connection, id).await?.map(|event| plan.again(&event)))
 }
 
 /// Asks again for the jobs that one event leads to today; how many they are, or none when there is no such event.

@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub(crate) mod app;
+pub(crate) mod browser;
 pub(crate) mod crash;
 pub(crate) mod database;
 pub(crate) mod source;
