@@ -49,9 +49,9 @@ fn page(detail: &EventDetail, look: &Look) -> Markup {
         section.card {
             h2 { "As sent" }
             @if let Some(fault) = &detail.parse_error { p.fault { "Kept as bytes: " (fault) } }
-            @if let Some(payload) = &detail.payload { pre { (format!("{payload:#}")) } }
+            @if let Some(payload) = &detail.payload { pre tabindex="0" { (format!("{payload:#}")) } }
             @if let Some(body) = &detail.body_base64 { pre.wrap { (body) } }
-            details { summary { "Headers and hash" } pre { (format!("{:#}", detail.headers)) }
+            details { summary { "Headers and hash" } pre tabindex="0" { (format!("{:#}", detail.headers)) }
                 p.id { "SHA-256 " (detail.body_sha256) } }
         }
     }

@@ -219,7 +219,7 @@ fn tiles(stats: &StatsView) -> Markup {
 fn latency(stats: &StatsView) -> Markup {
     html! {
         @if stats.latency.is_empty() { p.quiet { "Nothing was finished." } } @else {
-            div.scroll tabindex="0" role="region" aria-label="Numbers" { table {
+            div.scroll tabindex="0" role="region" aria-label="From push to done" { table {
                 thead { tr {
                     th { "Job" } th.number { "Done" } th.number { "p50" } th.number { "p95" } th.number { "p99" }
                 } }
@@ -241,7 +241,7 @@ fn milliseconds(value: f64) -> String {
 fn codes(stats: &StatsView) -> Markup {
     html! {
         @if stats.events.is_empty() { p.quiet { "Nothing came in." } } @else {
-            div.scroll tabindex="0" role="region" aria-label="Numbers" { table {
+            div.scroll tabindex="0" role="region" aria-label="By code" { table {
                 thead { tr { th { "Event" } th.number { "1 h" } th.number { "24 h" } } }
                 tbody { @for one in stats.events.iter().take(12) { tr {
                     td { (one.kind) " " span.quiet { (one.source) " " (one.code) } }

@@ -235,7 +235,8 @@ async fn a_replay_refuses_what_it_would_not_look_at() {
         (json!({"target": "dead_jobs", "filter": {"subject": "A1"}}), "filter.subject"),
         (json!({"target": "events", "all": true, "per_second": 0}), "per_second"),
         (json!({"target": "events", "filter": {"shop": "1"}}), "shop"),
-        (json!({"target": "everything", "all": true}), "target"),
+        (json!({"target": "everything", "all": true}), "everything"),
+        (json!({"target": "dead_jobs", "filter": {"error": "a\0b"}}), "NUL"),
     ] {
         let answer = post(&state, "/api/v1/replays", body.clone()).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {}", answer.body);

@@ -31,6 +31,7 @@ pub struct ActionQuery {
     /// Done before.
     pub until: Option<DateTime<Utc>>,
     /// `next` of the page before.
+    #[param(pattern = r"^([0-9]{1,18})?$")]
     pub cursor: Option<String>,
     /// How many at most, 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]

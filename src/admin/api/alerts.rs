@@ -22,6 +22,7 @@ pub struct AlertQuery {
     #[serde(default)]
     pub open: bool,
     /// `next` of the page before.
+    #[param(pattern = r"^([0-9]{1,18})?$")]
     pub cursor: Option<String>,
     /// How many at most, 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]

@@ -82,6 +82,7 @@ pub struct AnnouncementQuery {
     /// `next` of the page before.
     pub cursor: Option<Uuid>,
     /// Parts on the page: 1 to 500, else 50. A page ends between events.
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
 }
 

@@ -154,6 +154,7 @@ pub struct BulkEnvelope {
 #[into_params(parameter_in = Query)]
 pub struct BulkQuery {
     /// `next` of the page before.
+    #[param(pattern = r"^([0-9]{1,16}-[0-9a-f]{32})?$")]
     pub cursor: Option<String>,
     /// How many at most, 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]

@@ -231,10 +231,12 @@ pub struct DeliveryQuery {
     /// The event.
     pub event_id: Option<Uuid>,
     /// `retrying`, `delivered` or `given_up`.
+    #[param(pattern = r"^(retrying|delivered|given_up)?$")]
     pub state: Option<String>,
     /// `next` of the page before.
     pub cursor: Option<Uuid>,
     /// Deliveries on the page: 1 to 500, else 50.
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
 }
 

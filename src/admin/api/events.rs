@@ -38,7 +38,7 @@ pub struct EventQuery {
     /// `push`, `lost_push`, `reconcile` or `manual`.
     pub via: Option<String>,
     /// Where its work stands: `done`, `pending` or `dead`.
-    #[param(example = "dead")]
+    #[param(example = "dead", pattern = r"^(done|pending|dead)?$")]
     pub state: Option<String>,
     /// A part of the last error of one of its jobs that wait or were given up, in any case.
     #[param(example = "chat not found")]
@@ -48,6 +48,7 @@ pub struct EventQuery {
     /// Received before.
     pub until: Option<DateTime<Utc>>,
     /// `next` of the page before.
+    #[param(pattern = r"^([0-9]{1,16}-[0-9a-f]{32})?$")]
     pub cursor: Option<String>,
     /// How many at most, 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]

@@ -23,7 +23,7 @@ pub struct JobQuery {
     #[param(example = "sheet")]
     pub queue: Option<String>,
     /// `ready`, `running` or `dead`.
-    #[param(example = "dead")]
+    #[param(example = "dead", pattern = r"^(ready|running|dead)?$")]
     pub state: Option<String>,
     /// The kind's stable name.
     #[param(example = "upsert_sheet_row")]
@@ -48,6 +48,7 @@ pub struct JobQuery {
     /// Asked for before.
     pub until: Option<DateTime<Utc>>,
     /// `next` of the page before.
+    #[param(pattern = r"^([0-9]{1,18})?$")]
     pub cursor: Option<String>,
     /// How many at most, 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]

@@ -66,6 +66,7 @@ impl From<OrderIncome> for OrderIncomeView {
 
 /// A state that an order was seen in.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = OrderStatusView)]
 pub struct StatusView {
     /// The platform's status.
     pub status: String,

@@ -56,11 +56,24 @@ let stale = false;
 document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 localTimes(document);
 if (document.body.dataset.live !== undefined) {
-  const changes = new EventSource("/dashboard/live");
-  changes.addEventListener("changed", refresh);
+  let changes = null;
+  const listen = () => {
+    if (changes || document.hidden) return;
+    changes = new EventSource("/dashboard/live");
+    // At "ready" too: something may have happened between the making of this page and the first look.
+    for (const word of ["ready", "changed"]) changes.addEventListener(word, refresh);
+  };
+  // A browser opens few connections to one server: a page that nobody sees must not hold one.
+  const stop = () => {
+    changes?.close();
+    changes = null;
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", listen);
+  listen();
   // Words like "5 s ago" grow old without a change.
   setInterval(refresh, 30000);
-  document.addEventListener("visibilitychange", () => stale && refresh());
   setInterval(() => stale && refresh(), 2000);
 }
 
