@@ -20,6 +20,7 @@ pub(super) enum Place {
     Replays,
     Queues,
     Schedules,
+    Rejections,
     Actions,
 }
 
@@ -84,6 +85,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
         (Place::Replays, "/dashboard/replays", "Replays"),
         (Place::Queues, "/dashboard/queues", "Queues"),
         (Place::Schedules, "/dashboard/schedules", "Schedules"),
+        (Place::Rejections, "/dashboard/rejections", "Refused"),
         (Place::Actions, "/dashboard/actions", "Actions"),
     ];
     let page = html! {
@@ -110,7 +112,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
                 footer.quiet {
                     "pushbox " (env!("CARGO_PKG_VERSION")) " · as of "
                     span #as-of { (time::full(look.now)) }
-                    " · keys: / search, o e r j p q s a pages"
+                    " · keys: / search, o e r j p q s f a pages"
                 }
             }
         }
@@ -133,9 +135,11 @@ pub(super) fn error(error: &ApiError, request_id: &str, look: &Look) -> Html<Str
 /// A word with a colour that says how good it is.
 pub(super) fn badge(word: &str) -> Markup {
     let tone = match word {
-        "done" | "running" | "alive" | "sent" | "closed" => "good",
+        "done" | "running" | "alive" | "sent" | "closed" | "accepted" => "good",
         "dead" | "failed" | "open" | "silent" => "bad",
-        "pending" | "ready" | "waiting" | "paused" | "intended" | "uncertain" | "half_open" => "busy",
+        "pending" | "ready" | "waiting" | "paused" | "intended" | "uncertain" | "half_open" | "near_miss" => {
+            "busy"
+        }
         _ => "plain",
     };
     // A breaker's state, in words of people.

@@ -18,6 +18,7 @@ mod order;
 mod orders;
 mod overview;
 mod queues;
+mod rejections;
 mod replays;
 mod schedules;
 mod session;
@@ -69,6 +70,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/dashboard/destinations/reset", post(act::reset_destination))
         .route("/dashboard/schedules", get(schedules::show))
         .route("/dashboard/schedules/{name}/{action}", post(act::schedule))
+        .route("/dashboard/rejections", get(rejections::list))
+        .route("/dashboard/rejections/{id}", get(rejections::show))
+        .route("/dashboard/rejections/{id}/accept", post(rejections::accept))
         .route("/dashboard/actions", get(actions::show))
         .route("/dashboard/live", get(live::stream))
         .layer(from_fn_with_state(Arc::clone(&state), session::require));

@@ -454,7 +454,7 @@ pub async fn visit(state: &AdminState, request: axum::http::request::Builder, bo
 }
 
 /// Pages that need no event.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "/dashboard",
     "/dashboard?window=week",
     "/dashboard/events",
@@ -467,6 +467,8 @@ const PAGES: [&str; 13] = [
     "/dashboard/actions",
     "/dashboard/bulk",
     "/dashboard/replays",
+    "/dashboard/rejections",
+    "/dashboard/rejections?near_miss=true",
     "/dashboard/bulk/preview?action=retry&queue=notify",
 ];
 

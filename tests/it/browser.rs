@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{SHOP, TestApp, order, status_push};
+use crate::support::app::{CALLBACK, PUSH_KEY, SHOP, TestApp, order, status_push};
 use crate::support::browser::Browser;
 
 const TOKEN: &str = "full-token-of-the-browser";
@@ -196,6 +196,27 @@ async fn who_may_only_read_has_nothing_to_press() {
     stage.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_push_is_shown_with_what_is_nearly_right_about_it() {
+    let Some(mut stage) = Stage::start().await else { return };
+    let body = json!({"code": 99, "shop_id": 5, "timestamp": 1_790_000_000}).to_string();
+    let elsewhere = format!("{CALLBACK}/");
+    let proof = pushbox::domain::shopee::signature::url_body(PUSH_KEY, &elsewhere, body.as_bytes());
+    let request = stage.app.webhook().header("authorization", hex::encode(proof));
+    assert_eq!(request.body(body).send().await.expect("an answer").status().as_u16(), 401);
+    stage.app.until("SELECT count(*) FROM pushbox.rejections WHERE near_miss").await;
+    stage.sign_in(TOKEN).await;
+    stage.browser.press("f").await;
+    stage
+        .browser
+        .until("location.pathname === '/dashboard/rejections' && document.readyState === 'complete'")
+        .await;
+    stage.browser.reads("webhook/shopee/").await;
+    stage.browser.click("tbody a").await;
+    stage.browser.reads("Not acceptable now").await;
+    stage.end().await;
+}
+
 /// The pages there are, with something on each.
 async fn pages(stage: &Stage) -> Vec<String> {
     let (event, job): (String, i64) = sqlx::query_as(
@@ -218,6 +239,7 @@ async fn pages(stage: &Stage) -> Vec<String> {
         "/replays/preview?target=events&hours=24",
         "/queues",
         "/schedules",
+        "/rejections",
         "/actions",
         "/events/not-an-id",
     ]

@@ -101,6 +101,7 @@ async fn buttons_do_what_they_say_and_lead_back() {
         ("/dashboard/jobs/1/explode", StatusCode::NOT_FOUND),
         ("/dashboard/jobs/77/retry", StatusCode::NOT_FOUND),
         ("/dashboard/schedules/nothing/run", StatusCode::NOT_FOUND),
+        ("/dashboard/rejections/77/accept", StatusCode::NOT_FOUND),
         ("/dashboard/bulk/0198c2f0-5d3e-4c37-9f0e-0a7d3c1b2e4f/cancel", StatusCode::NOT_FOUND),
     ] {
         let refused = press(&state, &cookie, path, "").await;

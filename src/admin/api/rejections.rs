@@ -127,6 +127,7 @@ pub struct RejectionQuery {
     /// `next` of the page before.
     pub cursor: Option<i64>,
     /// How many at most, 1 to 500; 50 when left out.
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
 }
 
