@@ -86,6 +86,11 @@ impl From<sqlx::Error> for ApiError {
             error,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
         );
+        // Times before 4713 BC, which we can write and Postgres cannot keep; texts with a NUL.
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.is_some_and(|code| ["22008", "22021"].contains(&code.as_ref())) {
+            return Self::bad_request("a value is one that the database cannot keep");
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "the database failed an admin request");
         if unreachable { Self::database_unavailable() } else { Self::internal() }
     }

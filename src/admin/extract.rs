@@ -1,6 +1,6 @@
 //! axum's extractors with our error envelope, and the page parameters that all lists share.
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -14,6 +14,17 @@ pub struct Path<T>(pub T);
 
 /// Parameters in the query string.
 pub struct Query<T>(pub T);
+
+/// A body that a form of our pages sends.
+#[derive(FromRequest)]
+#[from_request(via(axum::Form), rejection(ApiError))]
+pub struct Form<T>(pub T);
+
+impl From<FormRejection> for ApiError {
+    fn from(rejection: FormRejection) -> Self {
+        Self { status: rejection.status(), ..Self::bad_request(rejection.body_text()) }
+    }
+}
 
 /// A JSON body.
 pub struct Json<T>(pub T);

@@ -2,9 +2,9 @@
 //!
 //! `session::require` lets in only who may change things, and only from a page of ours.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Redirect;
-use axum::{Extension, Form};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::admin::api::job_changes::Idle;
 use crate::admin::api::queues::{self, PauseRequest};
 use crate::admin::api::{destinations, event_replays, job_changes, replays, schedules};
 use crate::admin::error::ApiError;
-use crate::admin::extract::{Json as Body, Path, said};
+use crate::admin::extract::{Form, Json as Body, Path, said};
 use crate::admin::frame::RequestId;
 
 /// Where to go afterwards, and what was said.

@@ -43,8 +43,7 @@ pub(super) struct ReplayForm {
     kind: Option<String>,
     error: Option<String>,
     /// Not longer ago than so many hours; 0 is ever.
-    #[serde(default)]
-    hours: i64,
+    hours: Option<i64>,
     /// What `hours` meant when the preview counted.
     since: Option<DateTime<Utc>>,
     per_second: Option<i32>,
@@ -64,14 +63,14 @@ impl ReplayForm {
             ..ReplayFilter::default()
         };
         // A form says "ever" on purpose.
-        let all = filter.is_empty() && self.hours == 0;
+        let all = filter.is_empty() && self.hours == Some(0);
         ReplayRequest { target: self.target, filter, all, dry_run, per_second: self.per_second, id: self.id }
     }
 
     /// With `hours` turned into a time.
     fn fixed(mut self, now: DateTime<Utc>) -> Result<Self, ApiError> {
-        if self.hours != 0 {
-            let ago = TimeDelta::try_hours(self.hours).filter(|ago| *ago > TimeDelta::zero());
+        if let Some(hours) = self.hours.filter(|hours| *hours != 0) {
+            let ago = TimeDelta::try_hours(hours).filter(|ago| *ago > TimeDelta::zero());
             let since = ago.and_then(|ago| now.checked_sub_signed(ago));
             self.since =
                 Some(since.ok_or_else(|| ApiError::bad_request("hours: must be a number of hours"))?);
@@ -98,6 +97,9 @@ impl ReplayForm {
         };
         let mut fields = vec![("target", word(self.target).to_owned()), ("id", Uuid::new_v4().to_string())];
         fields.extend(texts.into_iter().filter_map(said));
+        if self.hours == Some(0) {
+            fields.push(("hours", "0".to_owned()));
+        }
         fields
     }
 }

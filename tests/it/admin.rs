@@ -290,6 +290,7 @@ async fn parameters_that_make_no_sense_are_named() {
         ("/api/v1/admin-actions?cursor=x", "cursor"),
         ("/api/v1/events?subject=A%00B", "NUL"),
         ("/api/v1/jobs/1%00", "NUL"),
+        ("/api/v1/events?until=-9000-01-01T00:00:00Z", "cannot keep"),
     ] {
         let answer = get(&state, uri).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}: {}", answer.body);

@@ -48,7 +48,7 @@ impl Stage {
         self.browser.click("#token").await;
         self.browser.enter(token).await;
         self.browser.press("Enter").await;
-        self.browser.until("location.pathname === '/dashboard' && document.readyState === 'complete'").await;
+        self.browser.arrive("/dashboard").await;
     }
 
     async fn dead_jobs(&self, count: i64) {
@@ -85,15 +85,12 @@ async fn an_order_is_found_with_the_keyboard_alone() {
     stage.browser.enter(TOKEN).await;
     stage.browser.press("Enter").await;
     // What was wanted first is shown.
-    stage.browser.until("location.pathname === '/dashboard/orders'").await;
+    stage.browser.arrive("/dashboard/orders").await;
     stage.browser.press("o").await;
-    stage.browser.until("location.pathname === '/dashboard'").await;
+    stage.browser.arrive("/dashboard").await;
     stage.browser.reads("All is well").await;
     stage.browser.press("r").await;
-    stage
-        .browser
-        .until("location.pathname === '/dashboard/orders' && document.readyState === 'complete'")
-        .await;
+    stage.browser.arrive("/dashboard/orders").await;
     stage.browser.press("/").await;
     stage.browser.until("document.activeElement.name === 'order_sn'").await;
     stage.browser.enter("B1").await;
@@ -106,7 +103,7 @@ async fn an_order_is_found_with_the_keyboard_alone() {
     stage.browser.press("Tab").await;
     stage.browser.until("document.activeElement.textContent === 'B1'").await;
     stage.browser.press("Enter").await;
-    stage.browser.until("location.pathname.endsWith('/B1')").await;
+    stage.browser.until("location.pathname.endsWith('/B1') && document.readyState === 'complete'").await;
     stage.browser.reads("READY_TO_SHIP").await;
     stage.browser.reads("up to date").await;
     // The first Tab of a page leads past the navigation.
@@ -122,7 +119,7 @@ async fn a_dead_group_is_retried_and_a_queue_is_paused_and_resumed() {
     stage.sign_in(TOKEN).await;
     stage.browser.reads("3 jobs of sheet given up").await;
     stage.browser.click(".verdict a[href*='state=dead']").await;
-    stage.browser.until("location.pathname === '/dashboard/jobs'").await;
+    stage.browser.arrive("/dashboard/jobs").await;
     stage.open("/dashboard/jobs?state=dead").await;
     stage.browser.reads("tab # is protected").await;
     stage.browser.click("a[href*='action=retry'][href*='error_group']").await;
@@ -207,10 +204,7 @@ async fn a_refused_push_is_shown_with_what_is_nearly_right_about_it() {
     stage.app.until("SELECT count(*) FROM pushbox.rejections WHERE near_miss").await;
     stage.sign_in(TOKEN).await;
     stage.browser.press("f").await;
-    stage
-        .browser
-        .until("location.pathname === '/dashboard/rejections' && document.readyState === 'complete'")
-        .await;
+    stage.browser.arrive("/dashboard/rejections").await;
     stage.browser.reads("webhook/shopee/").await;
     stage.browser.click("tbody a").await;
     stage.browser.reads("Not acceptable now").await;

@@ -97,6 +97,7 @@ async fn buttons_do_what_they_say_and_lead_back() {
     let queues = page(&state, &cookie, "/dashboard/queues").await;
     assert!(queues.contains("Resume sheet") && queues.contains("Pause notify"), "{queues}");
     for (path, status) in [
+        ("/dashboard/replays", StatusCode::UNPROCESSABLE_ENTITY),
         ("/dashboard/jobs/1/delete", StatusCode::CONFLICT),
         ("/dashboard/jobs/1/explode", StatusCode::NOT_FOUND),
         ("/dashboard/jobs/77/retry", StatusCode::NOT_FOUND),

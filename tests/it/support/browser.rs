@@ -163,6 +163,12 @@ impl Browser {
         }
     }
 
+    /// Waits until the page of this path is there, with its script.
+    pub(crate) async fn arrive(&mut self, path: &str) {
+        self.until(&format!("location.pathname === {} && document.readyState === 'complete'", json!(path)))
+            .await;
+    }
+
     /// Waits until the page says this.
     pub(crate) async fn reads(&mut self, text: &str) {
         self.until(&format!("document.body.innerText.includes({})", json!(text))).await;
