@@ -20,11 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 #[command(
     args_conflicts_with_subcommands = true,
     after_long_help = "\
-Without an action it lists the replays. Replaying events asks for the jobs that they lead to today:
-routes and codes may have changed since they came. What was done is not done twice: rows are
-written over, announcements stay, a forwarded event keeps its id. A worker does it, at --rate and
-behind live pushes; Ctrl-C leaves it at work. Counts first and asks, unless --yes. Every replay is
-on record in pushbox.admin_actions. Exit code 3 when nothing matches.
+Without an action it lists the replays. Replaying events asks for the jobs that they lead to
+today: routes and codes may have changed since they came. What was done is not done twice: rows
+are written over, announcements stay, a forwarded event keeps its id. A worker does it, at
+--rate and behind live pushes; Ctrl-C leaves it at work. Counts first and asks, unless --yes.
+Every replay is on record in pushbox.admin_actions. Exit code 3 when nothing matches.
 
 Examples:
   pushbox replay events --source shopee --code 3 --since 2d --dry-run

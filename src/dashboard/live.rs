@@ -24,7 +24,8 @@ pub(super) async fn stream(State(state): State<AdminState>) -> impl IntoResponse
             {
                 let first = seen.replace(now).is_none();
                 let name = if first { "ready" } else { "changed" };
-                return Some((Ok::<_, Infallible>(Event::default().event(name).data("")), (state, seen)));
+                // Browsers pass over an event whose data are empty.
+                return Some((Ok::<_, Infallible>(Event::default().event(name).data(name)), (state, seen)));
             }
             tokio::select! {
                 // Open pages must not hold up the stop of the process.
