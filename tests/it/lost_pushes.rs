@@ -80,7 +80,7 @@ async fn a_drain_that_dies_anywhere_loses_nothing_and_stores_nothing_twice() {
             world.lose(120);
             let pool = world.database.lone_pool().await;
             let ended = dies_at(n, moment, world.drain(pool.clone()).run()).await;
-            pool.close().await;
+            world.database.bury(pool).await;
             let (left, stored) = (world.simulator.lost_pushes(), world.stored().await);
             assert!(left + stored >= world.lost, "{moment:?} {n}: confirmed what was not committed");
             world.drain(world.database.pool.clone()).run().await.expect("the run after");

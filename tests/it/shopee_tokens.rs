@@ -75,8 +75,7 @@ impl World {
             at_once: 1,
         };
         let ended = dies_at(n, moment, victim.run()).await;
-        // Its connections die with it.
-        pool.close().await;
+        self.database.bury(pool).await;
         ended.is_some()
     }
 

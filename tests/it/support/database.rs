@@ -2,10 +2,11 @@
 //!
 //! The cluster is ephemeral: its supervisor stops and removes it when the test process ends, however it ends.
 
+use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pushbox::postgres::{DATABASE, ManagedPostgres, PostgresOptions};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -25,14 +26,29 @@ pub(crate) struct TestDatabase {
     pub(crate) pool: PgPool,
 }
 
+/// What the connections of a process that is going to die are called.
+const DOOMED: &str = "doomed";
+
 impl TestDatabase {
     /// A pool of one connection, for a process that is going to die.
     pub(crate) async fn lone_pool(&self) -> PgPool {
+        let options = PgConnectOptions::from_str(&self.url).expect("a URL").application_name(DOOMED);
         PgPoolOptions::new()
             .max_connections(1)
-            .connect(&self.url)
+            .connect_with(options)
             .await
             .expect("connect to the test database")
+    }
+
+    /// The connections of a process die with it. Returns when the server has noticed: until then it may still be at
+    /// what they had asked for.
+    pub(crate) async fn bury(&self, pool: PgPool) {
+        pool.close().await;
+        let alive = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = $1";
+        while sqlx::query_scalar::<_, i64>(alive).bind(DOOMED).fetch_one(&self.pool).await.expect(alive) > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
