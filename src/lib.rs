@@ -16,8 +16,8 @@
 //!
 //! Who may push is declared, not programmed ([`domain::sources`]): Shopee and seven other platforms are built in.
 //!
-//! Beside it [`schedule`] brings in the pushes that Shopee could not deliver, refreshes tokens, and makes and
-//! drops partitions; [`admin`] and [`dashboard`] show all of it on a listener of their own.
+//! Beside it [`schedule`] brings in the pushes that Shopee could not deliver, finds what no push told of, refreshes
+//! tokens, and makes and drops partitions; [`admin`] and [`dashboard`] show all of it on a listener of their own.
 //!
 //! # Layers
 //!

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Parts;
 use crate::clients::forward::ForwardClient;
 use crate::clients::sheets::SheetsClient;
+use crate::clients::shopee::ShopeeClient;
 use crate::clients::telegram::TelegramClient;
 use crate::domain::shopee::push::PLATFORM;
 use crate::domain::sources::{PayloadKind, Source};
@@ -19,7 +20,9 @@ use crate::queue::{QueueSpec, Runtime};
 use crate::schedule::alerts::{OpsChat, TellAlerts};
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
+use crate::schedule::reconcile::{Kind, Reconcile};
 use crate::schedule::refresh_tokens::RefreshTokens;
+use crate::schedule::shop_calls::ShopCalls;
 use crate::schedule::watch_replays::WatchReplays;
 use crate::schedule::{Driver, Task};
 
@@ -42,6 +45,8 @@ const FORWARD_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Refreshes of tokens that one process has under way.
 const REFRESHES_AT_ONCE: usize = 8;
+/// Comparisons that one process has under way.
+const COMPARISONS_AT_ONCE: usize = 4;
 
 /// The workers of every queue that has something to do with these settings.
 pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
@@ -139,12 +144,37 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
         }));
         tasks.push(Arc::new(LostPushes {
             pool: parts.pool.clone(),
-            client,
+            client: client.clone(),
             clock: parts.clock.clone(),
             plan: parts.plan.clone(),
             waker: parts.waker.clone(),
             every: parts.config.schedule.lost_push_interval,
         }));
+        tasks.extend(reconciliations(parts, client));
     }
     Ok(Driver::new(parts.pool.clone(), tasks))
+}
+
+/// The comparisons with what Shopee says.
+fn reconciliations(parts: &Parts, client: Arc<ShopeeClient>) -> Vec<Arc<dyn Task>> {
+    let settings = &parts.config.schedule;
+    let shops = Arc::new(ShopCalls { pool: parts.pool.clone(), client, sealer: parts.sealer.clone() });
+    let kinds = [
+        (Kind::Orders, settings.reconcile_interval),
+        (Kind::Deep { days: settings.reconcile_deep_days }, settings.reconcile_deep_interval),
+        (Kind::Income, settings.released_income_interval),
+    ];
+    let task = |(kind, every)| -> Arc<dyn Task> {
+        Arc::new(Reconcile {
+            pool: parts.pool.clone(),
+            shops: shops.clone(),
+            clock: parts.clock.clone(),
+            plan: parts.plan.clone(),
+            waker: parts.waker.clone(),
+            kind,
+            every,
+            at_once: COMPARISONS_AT_ONCE,
+        })
+    };
+    kinds.map(task).into()
 }

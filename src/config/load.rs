@@ -126,6 +126,10 @@ fn schedule(lookup: &mut Lookup<'_>) -> ScheduleSettings {
             )),
             interval => Ok(interval),
         }),
+        reconcile_interval: lookup.value(&set::RECONCILE_INTERVAL, parse::duration),
+        reconcile_deep_interval: lookup.value(&set::RECONCILE_DEEP_INTERVAL, parse::duration),
+        reconcile_deep_days: lookup.value(&set::RECONCILE_DEEP_DAYS, |text| parse::number(text, 1, 90)),
+        released_income_interval: lookup.value(&set::RELEASED_INCOME_INTERVAL, parse::duration),
         event_retention_days: lookup.value(&set::EVENT_RETENTION_DAYS, |text| parse::number(text, 1, 3650)),
     }
 }

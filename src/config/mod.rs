@@ -271,6 +271,14 @@ pub struct QueueSettings {
 pub struct ScheduleSettings {
     /// `LOST_PUSH_INTERVAL`.
     pub lost_push_interval: Duration,
+    /// `RECONCILE_INTERVAL`.
+    pub reconcile_interval: Duration,
+    /// `RECONCILE_DEEP_INTERVAL`.
+    pub reconcile_deep_interval: Duration,
+    /// `RECONCILE_DEEP_DAYS`.
+    pub reconcile_deep_days: u16,
+    /// `RELEASED_INCOME_INTERVAL`.
+    pub released_income_interval: Duration,
     /// `EVENT_RETENTION_DAYS`: events and finished jobs older than this are dropped.
     pub event_retention_days: u16,
 }

@@ -223,6 +223,12 @@ settings! {
         SHUTDOWN_TIMEOUT: "How long running jobs may take to finish at a stop." .default("20s");
         LOST_PUSH_INTERVAL: "How often to fetch pushes that Shopee could not deliver. Shopee keeps them for three days."
             .default("15m");
+        RECONCILE_INTERVAL: "How often to ask Shopee which orders changed, and to make up for what no push told of."
+            .default("15m");
+        RECONCILE_DEEP_INTERVAL: "How often to do so once more over the last `RECONCILE_DEEP_DAYS`." .default("24h");
+        RECONCILE_DEEP_DAYS: "How many days that goes back." .default("3");
+        RELEASED_INCOME_INTERVAL: "How often to ask for income that was released, and to bring it to orders in the sheet."
+            .default("6h");
         EVENT_RETENTION_DAYS: "Events and finished jobs are kept for so many days." .default("90");
     }
     Logging {

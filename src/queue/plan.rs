@@ -1,6 +1,7 @@
 //! Which jobs an event asks for, and which follow when its order is there. The one place that turns routes
 //! into jobs, so that a live push, a lost one and a found change go the same way.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::enqueue::NewJob;
@@ -85,14 +86,17 @@ impl Plan {
             hint.order.platform != shopee::push::PLATFORM || self.wants_order(&event.code)
         };
         if let Some(OrderHint { order, changed_at }) = hint.filter(wanted) {
-            let payload = EnrichOrder { order: order.clone(), not_before: *changed_at };
-            let job = NewJob::new(&payload, self.max_attempts)
-                .key(order.to_string())
-                .batch_key(format!("{}:{}", order.platform, order.shop_id))
-                .events(vec![event.id]);
-            return vec![job];
+            return vec![self.enrichment(order, *changed_at).events(vec![event.id])];
         }
         self.effects(event, None)
+    }
+
+    /// Fetch an order and bring what follows up to date. Without an event nobody is told.
+    pub fn enrichment(&self, order: &OrderRef, not_before: Option<DateTime<Utc>>) -> NewJob {
+        let payload = EnrichOrder { order: order.clone(), not_before };
+        NewJob::new(&payload, self.max_attempts)
+            .key(order.to_string())
+            .batch_key(format!("{}:{}", order.platform, order.shop_id))
     }
 
     /// What is done about an event outside of Postgres and the sheets: announcements and forwards. With its

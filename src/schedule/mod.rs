@@ -26,7 +26,9 @@ use crate::store::schedules::{
 pub mod alerts;
 pub mod lost_pushes;
 pub mod maintain;
+pub mod reconcile;
 pub mod refresh_tokens;
+pub mod shop_calls;
 pub mod watch_replays;
 
 /// How often the driver looks for due ticks.

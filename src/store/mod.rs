@@ -29,6 +29,8 @@ pub mod order_lists;
 pub mod order_reads;
 pub mod orders;
 pub mod pooler;
+pub mod reconciliation_lists;
+pub mod reconciliations;
 pub mod rejections;
 pub mod roll_up;
 pub mod schedules;

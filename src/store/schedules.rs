@@ -37,7 +37,10 @@ pub async fn claim_tick(
     sqlx::query_scalar(
         "WITH due AS (
              SELECT name, run_asked_at IS NOT NULL AS asked FROM pushbox.schedules
-             WHERE name = $1 AND (run_asked_at <= now() OR (next_run_at <= now() AND paused_at IS NULL))
+             WHERE name = $1
+               AND (run_asked_at <= now()
+                    -- A run whose process vanished is not left to the next tick.
+                    OR ((next_run_at <= now() OR current_run IS NOT NULL) AND paused_at IS NULL))
                AND (running_until IS NULL OR running_until < now())
              FOR UPDATE SKIP LOCKED
          ), run AS (

@@ -30,6 +30,7 @@ mod postgres;
 mod queue;
 mod queue_model;
 mod receiver;
+mod reconcile;
 mod rejections;
 mod replay;
 mod schedules;

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod order_views;
 pub mod orders;
 pub mod queues;
+pub mod reconciliations;
 pub mod rejections;
 pub mod replays;
 pub mod schedules;
@@ -69,6 +70,9 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(schedules::run_schedule))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(reconciliations::list_reconciliations))
+        .routes(routes!(reconciliations::get_reconciliation))
+        .routes(routes!(reconciliations::start_reconciliation))
         .routes(routes!(destinations::list_destinations))
         .routes(routes!(destinations::reset_destination))
         .routes(routes!(destinations::list_deliveries))

@@ -7,15 +7,19 @@
 //!
 //! Before each call stands a [`gate`], so that all processes together keep to the pace that Shopee bears.
 //!
-//! Start at [`ShopeeClient`]; what it asks for is in `orders`, `tokens` and `pushes`.
+//! Start at [`ShopeeClient`]; what it asks for is in `orders`, `order_list`, `escrow_list`, `tokens`, `shops` and
+//! `pushes`.
 
 pub mod classify;
+mod escrow_list;
 pub mod gate;
 mod income;
 mod lenient;
 mod order;
+mod order_list;
 mod orders;
 mod pushes;
+mod shops;
 pub mod sign;
 mod tokens;
 
@@ -39,8 +43,11 @@ use crate::domain::order::OrderRef;
 
 use gate::Gate;
 
+pub use escrow_list::{ReleasePage, Released};
+pub use order_list::{LONGEST_RANGE, ListedOrder, OrderPage, OrderState};
 pub use orders::{Answers, MAX_ORDERS};
 pub use pushes::{LostPage, LostPush, PushChange, PushConfig};
+pub use shops::{AuthorizedShop, ShopPage};
 pub use tokens::{Account, Authorized, TokenPair};
 
 /// Answers that say an error although there is none, by the call that is known for it: Shopee's own samples

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::clients::error::ClientError;
-use crate::clients::shopee::{Ask, Credentials, ShopeeClient, lenient, response};
+use crate::clients::shopee::{Ask, Credentials, ShopeeClient, lenient, part, response};
 
 const ORDER_LIST: &str = "/api/v2/order/get_order_list";
 
@@ -29,6 +30,40 @@ pub struct ListedOrder {
     pub order_sn: String,
     /// Its status now.
     pub status: Option<String>,
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderState {
+    /// Its number.
+    pub order_sn: String,
+    /// Its status.
+    pub status: String,
+    /// The order's clock: when anything of it last changed.
+    pub update_time: DateTime<Utc>,
+}
+
+impl OrderState {
+    pub(super) fn parse(raw: &RawValue) -> Result<Self, ClientError> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(default, deserialize_with = "lenient::text")]
+            order_sn: String,
+            #[serde(default, deserialize_with = "lenient::text")]
+            order_status: String,
+            #[serde(default, deserialize_with = "lenient::int")]
+            update_time: Option<i64>,
+        }
+        let read = || {
+            let wire: Wire = serde_json::from_str(raw.get()).map_err(|error| lenient::fault(&error))?;
+            let update_time = lenient::time(wire.update_time).ok_or("an order without update_time")?;
+            if wire.order_status.is_empty() {
+                return Err("an order without order_status".to_owned());
+            }
+            Ok(Self { order_sn: wire.order_sn, status: wire.order_status, update_time })
+        };
+        part(raw, read())
+    }
 }
 
 impl ShopeeClient {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clients::error::ClientError;
+use crate::clients::shopee::order_list::OrderState;
 use crate::clients::shopee::{Ask, Credentials, ShopeeClient, income, lenient, order, part, response};
 use crate::domain::order::{Order, OrderIncome};
 
@@ -55,13 +56,33 @@ impl ShopeeClient {
         credentials: &Credentials,
         order_sns: &[&str],
     ) -> Result<Answers<Order>, ClientError> {
+        let read = |raw: &RawValue| part(raw, order::parse(credentials.shop_id, raw));
+        self.in_parts(credentials, order_sns, Some(order::OPTIONAL_FIELDS), read).await
+    }
+
+    /// Status and clock of orders of one shop, at most [`MAX_ORDERS`] of them; failures as in
+    /// [`Self::order_detail`].
+    pub async fn order_states(
+        &self,
+        credentials: &Credentials,
+        order_sns: &[&str],
+    ) -> Result<Answers<OrderState>, ClientError> {
+        self.in_parts(credentials, order_sns, None, OrderState::parse).await
+    }
+
+    /// A batch that is refused as a whole is asked for in parts.
+    async fn in_parts<T>(
+        &self,
+        credentials: &Credentials,
+        order_sns: &[&str],
+        fields: Option<&str>,
+        read: impl Fn(&RawValue) -> Result<T, ClientError>,
+    ) -> Result<Answers<T>, ClientError> {
         let mut answers = Answers::default();
         let mut parts = vec![order_sns];
         while let Some(orders) = parts.pop().filter(|orders| !orders.is_empty()) {
-            match self.order_list(credentials, orders).await {
-                Ok(list) => sort_out(orders, &list, order::order_sn, &mut answers, |raw| {
-                    part(raw, order::parse(credentials.shop_id, raw))
-                }),
+            match self.order_list(credentials, orders, fields).await {
+                Ok(list) => sort_out(orders, &list, order::order_sn, &mut answers, &read),
                 Err(error) if error.is_refusal() && orders.len() > 1 => {
                     let (left, right) = orders.split_at(orders.len() / 2);
                     parts.extend([right, left]);
@@ -81,18 +102,19 @@ impl ShopeeClient {
         &self,
         credentials: &Credentials,
         order_sns: &[&str],
+        fields: Option<&str>,
     ) -> Result<Vec<Box<RawValue>>, ClientError> {
         #[derive(Deserialize)]
         struct List {
             #[serde(default, deserialize_with = "lenient::or_default")]
             order_list: Vec<Box<RawValue>>,
         }
-        let parameters = [
+        let mut parameters = vec![
             ("order_sn_list", Cow::Owned(order_sns.join(","))),
             // Without it Shopee hides PENDING behind an older status.
             ("request_order_status_pending", Cow::Borrowed("true")),
-            ("response_optional_fields", Cow::Borrowed(order::OPTIONAL_FIELDS)),
         ];
+        parameters.extend(fields.map(|fields| ("response_optional_fields", Cow::Borrowed(fields))));
         let body = self.call(ORDER_DETAIL, Some(credentials), Ask::Get(&parameters)).await?;
         response::<List>(&body).map(|list| list.order_list)
     }

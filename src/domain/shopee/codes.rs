@@ -11,6 +11,15 @@ pub struct PushCode {
     pub title: &'static str,
 }
 
+/// A shop was authorized.
+pub const AUTHORIZED: i64 = 1;
+/// A shop's authorization ended.
+pub const DEAUTHORIZED: i64 = 2;
+/// The status of an order changed.
+pub const ORDER_STATUS: i64 = 3;
+/// Authorizations end within a week.
+pub const EXPIRING: i64 = 12;
+
 const fn code(code: i64, kind: &'static str, title: &'static str) -> PushCode {
     PushCode { code, kind, title }
 }

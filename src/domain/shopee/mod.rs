@@ -1,6 +1,7 @@
 //! Shopee's own rules: its push signature, its codes, and the idempotency key of each.
 
 pub mod codes;
+pub mod found;
 pub mod push;
 pub mod signature;
 pub mod view;

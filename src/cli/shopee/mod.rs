@@ -1,4 +1,6 @@
-//! `pushbox shopee`: authorization, the app's push settings, the lost queue.
+//! `pushbox shopee`: authorization, the app's push settings, the lost queue, comparisons.
+
+mod reconcile;
 
 use std::path::Path;
 
@@ -14,14 +16,16 @@ use crate::clock;
 use crate::config::{Config, Roles};
 use crate::domain::seal::Sealer;
 
-/// Authorize shops, look at the lost queue, show and set the app's push settings
+/// Authorize shops, compare with Shopee, look at the lost queue, show and set the app's push settings
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Needs PARTNER_ID and PARTNER_KEY; exchanging a code needs the database as well.
+Needs PARTNER_ID and PARTNER_KEY; exchanging a code and comparing need the database as well.
 
 Examples:
   pushbox shopee authorize --redirect https://hooks.example.com/authorized
   pushbox shopee authorize --code 5a4f... --shop-id 10000001
+  pushbox shopee reconcile --from 3d --wait          # make up for what no push told of
+  pushbox shopee reconcile --from 2026-11-01T00:00:00Z --shop 10000001
   pushbox shopee lost
   pushbox shopee push-config show
   pushbox shopee push-config set --on 3,4,15")]
@@ -40,6 +44,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have a range of time compared with what Shopee says; what nobody heard of becomes an event
+    Reconcile(reconcile::Reconcile),
     /// Show or set where and which pushes are delivered
     #[command(subcommand)]
     PushConfig(PushConfigCommand),
@@ -90,7 +96,11 @@ enum PushConfigCommand {
 }
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
-    let config = load(config, &Roles::none())?.config;
+    let loaded = load(config, &Roles::none())?;
+    if let Command::Reconcile(arguments) = &arguments.command {
+        return block_on(reconcile::run(loaded, arguments));
+    }
+    let config = loaded.config;
     let client = ShopeeClient::new(&config.shopee, clock::system()).context("Shopee's API")?;
     block_on(async {
         match &arguments.command {
@@ -98,6 +108,8 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
                 Some(code) => exchange(&config, &client, code, authorize).await,
                 None => link(&config, &client, authorize),
             },
+            // Answered above, without a client.
+            Command::Reconcile(_) => Ok(()),
             Command::Lost { json } => lost(&client, *json).await,
             Command::PushConfig(PushConfigCommand::Show { json }) => {
                 let settings = client.push_config().await.context("reading the push settings")?;
