@@ -34,6 +34,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
         (name = "sources", description = "Who may push, and what was refused"),
         (name = "alerts", description = "What a person should know"),
         (name = "schedules", description = "What is done every so often"),
+        (name = "shops", description = "Whose orders they are, and whether we may ask for them"),
+        (name = "shopee", description = "How Shopee delivers pushes"),
         (name = "reconciliations", description = "Comparisons with what the platform says"),
         (name = "destinations", description = "Where effects go, and what came of them"),
         (name = "health", description = "Is it alive, is it well"),

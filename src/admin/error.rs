@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
+use super::operations::OperationError;
+
 /// An error on its way to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -67,6 +69,16 @@ impl ApiError {
     /// 503: the database does not answer.
     pub fn database_unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "the database does not answer")
+    }
+}
+
+/// What was asked of an outside service and not done: 400 when it cannot be done so, 502 when the service failed.
+impl From<OperationError> for ApiError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Unusable(message) => Self::bad_request(message),
+            OperationError::Failed(message) => Self::new(StatusCode::BAD_GATEWAY, "outside", message),
+        }
     }
 }
 
@@ -160,6 +172,21 @@ pub enum Conflicts {
         "message": "only a dead job can be retried; this one is running",
         "request_id": "3f0a2f6e-6a54-4d0e-8f5c-2f1a0f9b7c11"}}))]
     Conflict(ErrorEnvelope),
+}
+
+/// What an operation that calls an outside service may answer besides.
+#[derive(IntoResponses)]
+pub enum Outside {
+    /// The service is not configured.
+    #[response(status = 409, example = json!({"error": {"code": "conflict",
+        "message": "Shopee is not configured: set PARTNER_ID and PARTNER_KEY",
+        "request_id": "3f0a2f6e-6a54-4d0e-8f5c-2f1a0f9b7c11"}}))]
+    NotConfigured(ErrorEnvelope),
+    /// The service refused, or did not answer.
+    #[response(status = 502, example = json!({"error": {"code": "outside",
+        "message": "Shopee: the service did not do it: HTTP 502 without Shopee's JSON",
+        "request_id": "3f0a2f6e-6a54-4d0e-8f5c-2f1a0f9b7c11"}}))]
+    Failed(ErrorEnvelope),
 }
 
 /// What an operation that changes something may answer besides.

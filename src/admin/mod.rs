@@ -5,7 +5,7 @@
 //! Everything under `/api` and `/metrics` stands behind `auth`; every answer goes through `frame`.
 //!
 //! The API reads through [`crate::store`] and changes jobs through [`crate::queue`] alone; it has no SQL and
-//! never calls an outside service. Serve the router with connection info (`SocketAddr`): without it no peer
+//! never calls an outside service; what people ask of one is a trait of `operations`. Serve the router with connection info (`SocketAddr`): without it no peer
 //! counts as local.
 
 pub mod api;
@@ -16,6 +16,7 @@ pub mod extract;
 pub mod frame;
 pub mod health;
 pub mod page;
+pub mod operations;
 
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ use crate::domain::seal::Sealer;
 use crate::domain::sources::Source;
 use crate::observability::metrics::MetricsHandle;
 use crate::queue::{Plan, Waker};
+use error::ApiError;
+use operations::ShopeeOperations;
 
 pub use crate::config::AdminSettings;
 
@@ -66,6 +69,17 @@ pub struct AdminContext {
     pub plan: Plan,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
+    /// Calls of Shopee that people ask for; none: no app is configured.
+    pub shopee: Option<Arc<dyn ShopeeOperations>>,
+}
+
+impl AdminContext {
+    /// Calls of Shopee, or why there are none.
+    fn shopee(&self) -> Result<&dyn ShopeeOperations, ApiError> {
+        self.shopee
+            .as_deref()
+            .ok_or_else(|| ApiError::conflict("Shopee is not configured: set PARTNER_ID and PARTNER_KEY"))
+    }
 }
 
 /// [`AdminContext`], shared by all requests.

@@ -1,6 +1,7 @@
-//! What every process does beside its roles: it counts for the statistics, and does what people asked for in the
-//! background. The tables say what is to be done, so it does not matter which process does it.
+//! What every process does beside its roles: it counts for the statistics, writes down how it answered pushes, and
+//! does what people asked for in the background. The tables say what is to be done, so it does not matter which process does it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -8,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::queue::{Waker, bulk};
-use crate::store::roll_up;
+use crate::receiver::Answers;
+use crate::store::{push_rhythms, roll_up};
 
 /// How often to count, and to look for what other processes were asked for.
 const EVERY: Duration = Duration::from_secs(5);
@@ -18,16 +20,23 @@ pub(super) struct Errands {
     pool: PgPool,
     wanted: Waker,
     workers: Waker,
+    answers: Arc<Answers>,
 }
 
 impl Errands {
     pub(super) fn new(parts: &Parts) -> Self {
-        Self { pool: parts.pool.clone(), wanted: parts.errands.clone(), workers: parts.waker.clone() }
+        Self {
+            pool: parts.pool.clone(),
+            wanted: parts.errands.clone(),
+            workers: parts.waker.clone(),
+            answers: parts.answers.clone(),
+        }
     }
 
     /// Does them until `stop`. A database that is away is waited for.
     pub(super) async fn run(self, stop: CancellationToken) {
         tokio::join!(self.change_many_jobs(&stop), self.count(&stop));
+        self.write_answers_down().await;
     }
 
     async fn count(&self, stop: &CancellationToken) {
@@ -42,10 +51,23 @@ impl Errands {
                     );
                 }
             }
+            self.write_answers_down().await;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
+        }
+    }
+
+    /// What cannot be written down is counted until it can.
+    async fn write_answers_down(&self) {
+        let answers = self.answers.take();
+        if answers.is_empty() {
+            return;
+        }
+        if let Err(error) = push_rhythms::add_answers(&self.pool, &answers).await {
+            tracing::debug!(%error, "answers are counted later");
+            self.answers.give_back(answers);
         }
     }
 

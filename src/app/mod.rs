@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::operations::ShopeeOperations;
 use crate::admin::{self, AdminContext, AdminState};
 use crate::clients::shopee::ShopeeClient;
 use crate::clock::{self, SharedClock};
@@ -23,7 +24,7 @@ use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
 use crate::queue::{self, Bell, Plan, Presence, Waker};
-use crate::receiver::{self, Committer, Receiver, RecordSettings, Recorder, Throttle};
+use crate::receiver::{self, Answers, Committer, Receiver, RecordSettings, Recorder, Throttle};
 use crate::store;
 
 pub mod authorize;
@@ -31,6 +32,7 @@ mod database;
 mod errands;
 pub mod listener;
 mod shopee_gate;
+mod shopee_operations;
 mod supervise;
 mod work;
 
@@ -65,6 +67,8 @@ struct Parts {
     waker: Waker,
     /// Wakes the errands of this process.
     errands: Waker,
+    /// How pushes were answered, until it is written down.
+    answers: Arc<Answers>,
     /// Names this process in `jobs.worker`: new with each start.
     worker: String,
 }
@@ -108,7 +112,7 @@ impl App {
         }
         let errands = errands::Errands::new(&parts);
         app.working.spawn("the errands", errands.run(app.working.stop_token()));
-        app.serve_admin(admin_listener, &parts, roles);
+        app.serve_admin(admin_listener, &parts, roles)?;
         if roles.has(Role::Receiver) {
             let listener = listen(parts.config.listen, "LISTEN").await?;
             app.public = Some(listener.local_addr()?);
@@ -169,6 +173,7 @@ impl App {
             throttle: Throttle::new(parts.config.receiver.failed_signatures_per_minute, parts.clock.now()),
             recorder,
             trusted_proxies: parts.config.receiver.trusted_proxies.clone(),
+            answers: parts.answers.clone(),
         });
         let stop = self.receiving.stop_token();
         let limits = limits(&parts.config);
@@ -186,8 +191,8 @@ impl App {
         });
     }
 
-    fn serve_admin(&mut self, listener: TcpListener, parts: &Parts, roles: &Roles) {
-        let state = parts.admin(roles, self.working.stop_token());
+    fn serve_admin(&mut self, listener: TcpListener, parts: &Parts, roles: &Roles) -> anyhow::Result<()> {
+        let state = parts.admin(roles, self.working.stop_token())?;
         let router = if roles.has(Role::Admin) {
             admin::router(state.clone(), dashboard::router(state))
         } else {
@@ -198,6 +203,7 @@ impl App {
         self.working.spawn("the admin listener", async move {
             serve(listener, router, limits, stop, "admin").await;
         });
+        Ok(())
     }
 }
 
@@ -255,9 +261,8 @@ pub async fn run(
 /// # Errors
 /// When the settings cannot be used.
 pub fn console(config: Config, database: &Database) -> anyhow::Result<axum::Router> {
-    Ok(admin::console(
-        Parts::new(config, database, "command".to_owned())?.admin(&Roles::none(), CancellationToken::new()),
-    ))
+    let parts = Parts::new(config, database, "command".to_owned())?;
+    Ok(admin::console(parts.admin(&Roles::none(), CancellationToken::new())?))
 }
 
 /// Wakes the workers of all processes, for a command that made work for them. Their polling is the net under it.
@@ -316,15 +321,16 @@ impl Parts {
             plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
             waker: Waker::default(),
             errands: Waker::default(),
+            answers: Arc::default(),
             worker,
-            sealer: Sealer::new(config.encryption_key.as_ref())?,
+            sealer: Sealer::with_old(config.encryption_key.as_ref(), &config.old_encryption_keys)?,
             config,
         })
     }
 
     /// What the admin API works with.
-    fn admin(&self, roles: &Roles, stopping: CancellationToken) -> AdminState {
-        Arc::new(AdminContext {
+    fn admin(&self, roles: &Roles, stopping: CancellationToken) -> anyhow::Result<AdminState> {
+        Ok(Arc::new(AdminContext {
             pool: self.pool.clone(),
             settings: self.config.admin.clone(),
             roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
@@ -337,7 +343,24 @@ impl Parts {
             sealer: self.sealer.clone(),
             plan: self.plan.clone(),
             metrics: metrics::install(),
-        })
+            shopee: self.shopee_operations()?,
+        }))
+    }
+
+    /// What people may ask of Shopee through the admin API, if there is an app.
+    fn shopee_operations(&self) -> anyhow::Result<Option<Arc<dyn ShopeeOperations>>> {
+        if !self.api_is_configured() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(shopee_operations::Operations {
+            pool: self.pool.clone(),
+            client: self.shopee_client()?,
+            sealer: self.sealer.clone(),
+            redirect_url: self.config.shopee.redirect_url.clone(),
+            callback_url: self.config.shopee.callback_url.clone(),
+            routes: self.config.routes.clone(),
+            waker: self.waker.clone(),
+        })))
     }
 
     fn api_is_configured(&self) -> bool {

@@ -18,11 +18,14 @@ use crate::jobs::sheet::{SheetHandler, SheetOptions};
 use crate::queue::replay::Replayer;
 use crate::queue::{QueueSpec, Runtime};
 use crate::schedule::alerts::{OpsChat, TellAlerts};
+use crate::schedule::authorizations::Authorizations;
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
+use crate::schedule::push_health::PushHealth;
 use crate::schedule::reconcile::{Kind, Reconcile};
 use crate::schedule::refresh_tokens::RefreshTokens;
 use crate::schedule::shop_calls::ShopCalls;
+use crate::schedule::watch::Watch;
 use crate::schedule::watch_replays::WatchReplays;
 use crate::schedule::{Driver, Task};
 
@@ -132,6 +135,7 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
             rejections_kept: parts.config.receiver.rejections_kept,
         }),
         Arc::new(TellAlerts { pool: parts.pool.clone(), ops }),
+        Arc::new(Watch { pool: parts.pool.clone(), settings: parts.config.alerts.clone() }),
     ];
     if parts.api_is_configured() {
         let client = Arc::new(parts.shopee_client()?);
@@ -149,6 +153,18 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
             plan: parts.plan.clone(),
             waker: parts.waker.clone(),
             every: parts.config.schedule.lost_push_interval,
+        }));
+        tasks.push(Arc::new(PushHealth {
+            pool: parts.pool.clone(),
+            client: client.clone(),
+            callback_url: parts.config.shopee.callback_url.clone(),
+            routes: parts.config.routes.clone(),
+            every: parts.config.schedule.push_health_interval,
+        }));
+        tasks.push(Arc::new(Authorizations {
+            pool: parts.pool.clone(),
+            client: client.clone(),
+            warn_days: parts.config.alerts.authorization_days,
         }));
         tasks.extend(reconciliations(parts, client));
     }

@@ -18,6 +18,7 @@ mod orders;
 mod queues;
 mod rejections;
 mod replay;
+mod reseal;
 mod scene;
 mod schedules;
 mod send;
@@ -89,6 +90,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Send(send::Arguments),
     Shopee(shopee::Arguments),
+    Reseal(reseal::Arguments),
     Openapi(openapi::Arguments),
     Keygen(keygen::Arguments),
     Completions(completions::Arguments),
@@ -198,6 +200,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),
         Command::Shopee(arguments) => shopee::run(&arguments, config),
+        Command::Reseal(arguments) => reseal::run(&arguments, config),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

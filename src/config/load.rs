@@ -6,8 +6,8 @@ use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
 use crate::config::{
-    Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, forward, parse, server, shopee,
-    sinks, sources,
+    AlertSettings, Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, forward, parse,
+    server, shopee, sinks, sources,
 };
 use crate::domain::route::Routes;
 
@@ -36,11 +36,14 @@ impl Config {
         let (sheets, spreadsheets) = sinks::sheets(&mut lookup, roles);
         let (forward, forwards) = forward::forward(&mut lookup, roles);
         let platforms = sources.iter().map(|one| (one.name.clone(), one.platform.clone())).collect();
+        let mut encryption_keys =
+            lookup.optional(&set::ENCRYPTION_KEY, server::encryption_keys).unwrap_or_default().into_iter();
         let config = Self {
             database: server::database(&mut lookup),
             listen: lookup.value(&set::LISTEN, parse::socket),
             admin: server::admin(&mut lookup),
-            encryption_key: lookup.optional(&set::ENCRYPTION_KEY, server::encryption_key),
+            encryption_key: encryption_keys.next(),
+            old_encryption_keys: encryption_keys.collect(),
             shopee,
             sources,
             telegram,
@@ -58,6 +61,7 @@ impl Config {
             receiver: receiver(&mut lookup),
             queue: queue(&mut lookup),
             schedule: schedule(&mut lookup),
+            alerts: alerts(&mut lookup),
             log: log(&mut lookup),
         };
         check_whole(&mut lookup, &config, roles);
@@ -130,7 +134,21 @@ fn schedule(lookup: &mut Lookup<'_>) -> ScheduleSettings {
         reconcile_deep_interval: lookup.value(&set::RECONCILE_DEEP_INTERVAL, parse::duration),
         reconcile_deep_days: lookup.value(&set::RECONCILE_DEEP_DAYS, |text| parse::number(text, 1, 90)),
         released_income_interval: lookup.value(&set::RELEASED_INCOME_INTERVAL, parse::duration),
+        push_health_interval: lookup.value(&set::PUSH_HEALTH_INTERVAL, parse::duration),
         event_retention_days: lookup.value(&set::EVENT_RETENTION_DAYS, |text| parse::number(text, 1, 3650)),
+    }
+}
+
+fn alerts(lookup: &mut Lookup<'_>) -> AlertSettings {
+    AlertSettings {
+        silence: lookup.value(&set::ALERT_SILENCE, |text| match text {
+            "none" => Ok(None),
+            text => parse::duration(text).map(Some),
+        }),
+        success_percent: lookup.value(&set::ALERT_SUCCESS_PERCENT, |text| parse::number(text, 1, 100)),
+        dead_jobs: lookup.value(&set::ALERT_DEAD_JOBS, |text| parse::number(text, 1, 1_000_000)),
+        queue_age: lookup.value(&set::ALERT_QUEUE_AGE, parse::duration),
+        authorization_days: lookup.value(&set::ALERT_AUTHORIZATION_DAYS, |text| parse::number(text, 1, 365)),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Config {
     pub admin: AdminSettings,
     /// `ENCRYPTION_KEY`: 32 bytes, base64; seals tokens at rest.
     pub encryption_key: Option<SecretString>,
+    /// Further keys of `ENCRYPTION_KEY`, that only open.
+    pub old_encryption_keys: Vec<SecretString>,
     /// Shopee: receiving and API.
     pub shopee: ShopeeSettings,
     /// Who may push: Shopee of its own settings, then `[[sources]]`.
@@ -72,6 +74,8 @@ pub struct Config {
     pub queue: QueueSettings,
     /// Scheduled tasks.
     pub schedule: ScheduleSettings,
+    /// What is worth an alert.
+    pub alerts: AlertSettings,
     /// Logging.
     pub log: LogSettings,
 }
@@ -279,8 +283,25 @@ pub struct ScheduleSettings {
     pub reconcile_deep_days: u16,
     /// `RELEASED_INCOME_INTERVAL`.
     pub released_income_interval: Duration,
+    /// `PUSH_HEALTH_INTERVAL`.
+    pub push_health_interval: Duration,
     /// `EVENT_RETENTION_DAYS`: events and finished jobs older than this are dropped.
     pub event_retention_days: u16,
+}
+
+/// What is worth an alert.
+#[derive(Debug, Clone)]
+pub struct AlertSettings {
+    /// `ALERT_SILENCE`; none: silence is not told of.
+    pub silence: Option<Duration>,
+    /// `ALERT_SUCCESS_PERCENT`.
+    pub success_percent: u16,
+    /// `ALERT_DEAD_JOBS`.
+    pub dead_jobs: u32,
+    /// `ALERT_QUEUE_AGE`.
+    pub queue_age: Duration,
+    /// `ALERT_AUTHORIZATION_DAYS`.
+    pub authorization_days: u16,
 }
 
 /// Logging.

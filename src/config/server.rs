@@ -86,8 +86,17 @@ fn bearer(text: &str) -> Result<SecretString, Refusal> {
     }
 }
 
+/// One key or several; the first seals.
+pub(super) fn encryption_keys(text: &str) -> Result<Vec<SecretString>, Refusal> {
+    let keys = parse::items(text).into_iter().map(encryption_key).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() {
+        return Err(Refusal::new("holds no key", "Use what `pushbox keygen` prints."));
+    }
+    Ok(keys)
+}
+
 /// 32 bytes as base64, in the standard alphabet with padding whatever the padding was.
-pub(super) fn encryption_key(text: &str) -> Result<SecretString, Refusal> {
+fn encryption_key(text: &str) -> Result<SecretString, Refusal> {
     let lenient = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),

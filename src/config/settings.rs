@@ -20,6 +20,8 @@ pub enum Section {
     Database,
     /// The listeners and what protects them.
     Listeners,
+    /// What people are told of.
+    Alerts,
     /// Jobs, retries, scheduled tasks.
     Work,
     /// Logging.
@@ -28,7 +30,7 @@ pub enum Section {
 
 impl Section {
     /// Every section, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Shopee,
         Self::Orders,
         Self::Telegram,
@@ -36,6 +38,7 @@ impl Section {
         Self::Forwarding,
         Self::Database,
         Self::Listeners,
+        Self::Alerts,
         Self::Work,
         Self::Logging,
     ];
@@ -50,6 +53,7 @@ impl Section {
             Self::Forwarding => "Forwarding (optional)",
             Self::Database => "Database",
             Self::Listeners => "Listeners and keys",
+            Self::Alerts => "Alerts",
             Self::Work => "Jobs and schedules",
             Self::Logging => "Logging",
         }
@@ -197,7 +201,8 @@ settings! {
         ADMIN_TOKEN: "Bearer token that may read and change. Needed, or `ADMIN_READ_TOKEN`, when `ADMIN_LISTEN` is not loopback. `pushbox keygen` prints one."
             .secret();
         ADMIN_READ_TOKEN: "Bearer token that may only read." .secret();
-        ENCRYPTION_KEY: "Seals shop tokens at rest: 32 bytes, base64. `pushbox keygen` prints one." .secret();
+        ENCRYPTION_KEY: "Seals shop tokens at rest: 32 bytes, base64. `pushbox keygen` prints one. While it is changed list the new and the old, separated by a comma; see `pushbox reseal --help`."
+            .secret();
         BODY_LIMIT: "Longest body of a push, in bytes or as `KiB` or `MiB`; more gets 413." .default("1MiB");
         MAX_CONNECTIONS: "Connections that a listener keeps at once; more wait." .default("2000");
         REQUEST_TIMEOUT: "How long the headers of a request may take to arrive, and then its body; an idle connection is closed after as long."
@@ -212,6 +217,14 @@ settings! {
             .default("72h");
         COMMIT_DEADLINE: "After this without a commit a push is answered 503 and Shopee sends it again. Shopee waits three seconds."
             .default("2s");
+    }
+    Alerts {
+        ALERT_SILENCE: "How long no push may come before people are told: of a source as a whole, and per shop and code once its rhythm is known; never before one and a half times the longest wait of the last two weeks. `none`: never."
+            .default("60m");
+        ALERT_SUCCESS_PERCENT: "People are told when fewer of a hundred pushes of an hour are answered 2xx." .default("95");
+        ALERT_DEAD_JOBS: "People are told when so many jobs of a queue were given up." .default("1");
+        ALERT_QUEUE_AGE: "People are told when a job has been due for so long." .default("10m");
+        ALERT_AUTHORIZATION_DAYS: "People are told so many days before the authorization of a shop ends." .default("7");
     }
     Work {
         WORKER_CONCURRENCY: "Batches that run at once, per queue and process." .default("8");
@@ -229,6 +242,7 @@ settings! {
         RECONCILE_DEEP_DAYS: "How many days that goes back." .default("3");
         RELEASED_INCOME_INTERVAL: "How often to ask for income that was released, and to bring it to orders in the sheet."
             .default("6h");
+        PUSH_HEALTH_INTERVAL: "How often to ask Shopee whether and where it delivers pushes." .default("5m");
         EVENT_RETENTION_DAYS: "Events and finished jobs are kept for so many days." .default("90");
     }
     Logging {

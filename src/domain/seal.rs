@@ -1,6 +1,8 @@
 //! Seals tokens for rest: ChaCha20-Poly1305 with a fresh nonce, bound to what they belong to, so that a
 //! sealed token moved to another row does not open.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -11,11 +13,16 @@ const PLAIN: &str = "plain:";
 
 /// Seals and opens. Without a key it marks values as plain; `doctor` and the log warn about that.
 #[derive(Clone)]
-pub struct Sealer(Option<std::sync::Arc<LessSafeKey>>);
+pub struct Sealer {
+    /// Seals, and opens.
+    key: Option<Arc<LessSafeKey>>,
+    /// Only open: keys of before.
+    old: Vec<Arc<LessSafeKey>>,
+}
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Sealer(with a key)" } else { "Sealer(without a key)" })
+        f.write_str(if self.key.is_some() { "Sealer(with a key)" } else { "Sealer(without a key)" })
     }
 }
 
@@ -39,20 +46,28 @@ impl Sealer {
     /// # Errors
     /// [`SealError::BadKey`].
     pub fn new(key: Option<&SecretString>) -> Result<Self, SealError> {
-        let Some(key) = key else { return Ok(Self(None)) };
-        let bytes = STANDARD.decode(key.expose_secret()).map_err(|_| SealError::BadKey)?;
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| SealError::BadKey)?;
-        Ok(Self(Some(std::sync::Arc::new(LessSafeKey::new(key)))))
+        Self::with_old(key, &[])
+    }
+
+    /// The same, that also opens what keys of before have sealed.
+    ///
+    /// # Errors
+    /// [`SealError::BadKey`].
+    pub fn with_old(key: Option<&SecretString>, old: &[SecretString]) -> Result<Self, SealError> {
+        Ok(Self {
+            key: key.map(read_key).transpose()?,
+            old: old.iter().map(read_key).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Whether what it seals can be read by nobody else.
     pub fn has_key(&self) -> bool {
-        self.0.is_some()
+        self.key.is_some()
     }
 
     /// Seals a secret that belongs to `place`, for example `shopee:1234:access`.
     pub fn seal(&self, secret: &SecretString, place: &str) -> String {
-        let Some(key) = &self.0 else { return format!("{PLAIN}{}", secret.expose_secret()) };
+        let Some(key) = &self.key else { return format!("{PLAIN}{}", secret.expose_secret()) };
         let nonce: [u8; NONCE_LEN] = rand::random();
         let mut sealed = secret.expose_secret().as_bytes().to_vec();
         key.seal_in_place_append_tag(
@@ -72,16 +87,50 @@ impl Sealer {
         if let Some(plain) = sealed.strip_prefix(PLAIN) {
             return Ok(plain.into());
         }
-        let key = self.0.as_ref().ok_or(SealError::NoKey)?;
-        let bytes = sealed.strip_prefix(SEALED).and_then(|text| STANDARD.decode(text).ok());
-        let mut bytes = bytes.filter(|bytes| bytes.len() > NONCE_LEN).ok_or(SealError::CannotOpen)?;
-        let mut body = bytes.split_off(NONCE_LEN);
-        let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_| SealError::CannotOpen)?;
-        let opened = key
-            .open_in_place(nonce, Aad::from(place.as_bytes()), &mut body)
-            .map_err(|_| SealError::CannotOpen)?;
-        String::from_utf8(opened.to_vec()).map(Into::into).map_err(|_| SealError::CannotOpen)
+        let keys: Vec<&LessSafeKey> = self.key.iter().chain(&self.old).map(AsRef::as_ref).collect();
+        if keys.is_empty() {
+            return Err(SealError::NoKey);
+        }
+        keys.into_iter().find_map(|key| open_with(key, sealed, place).ok()).ok_or(SealError::CannotOpen)
     }
+
+    /// Seals anew what a key of before has sealed, or what is plain.
+    ///
+    /// # Errors
+    /// [`SealError::CannotOpen`] with every key.
+    pub fn reseal(&self, sealed: &str, place: &str) -> Result<Resealed, SealError> {
+        let secret = self.open(sealed, place)?;
+        let key = self.key.as_ref().ok_or(SealError::NoKey)?;
+        if !sealed.starts_with(PLAIN) && open_with(key, sealed, place).is_ok() {
+            return Ok(Resealed::AsItWas);
+        }
+        Ok(Resealed::Anew(self.seal(&secret, place)))
+    }
+}
+
+/// What became of a sealed secret.
+pub enum Resealed {
+    /// It is sealed with the first key already.
+    AsItWas,
+    /// It is sealed with the first key now.
+    Anew(String),
+}
+
+fn read_key(key: &SecretString) -> Result<Arc<LessSafeKey>, SealError> {
+    let bytes = STANDARD.decode(key.expose_secret()).map_err(|_| SealError::BadKey)?;
+    let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| SealError::BadKey)?;
+    Ok(Arc::new(LessSafeKey::new(key)))
+}
+
+fn open_with(key: &LessSafeKey, sealed: &str, place: &str) -> Result<SecretString, SealError> {
+    let bytes = sealed.strip_prefix(SEALED).and_then(|text| STANDARD.decode(text).ok());
+    let mut bytes = bytes.filter(|bytes| bytes.len() > NONCE_LEN).ok_or(SealError::CannotOpen)?;
+    let mut body = bytes.split_off(NONCE_LEN);
+    let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_| SealError::CannotOpen)?;
+    let opened = key
+        .open_in_place(nonce, Aad::from(place.as_bytes()), &mut body)
+        .map_err(|_| SealError::CannotOpen)?;
+    String::from_utf8(opened.to_vec()).map(Into::into).map_err(|_| SealError::CannotOpen)
 }
 
 /// The place of a refused request.
@@ -114,6 +163,22 @@ mod tests {
         for damaged in ["", "v1:", "v1:AAAA", "v1:!", &sealed[..sealed.len() - 8]] {
             assert_eq!(sealer(1).open(damaged, "a").err(), Some(SealError::CannotOpen), "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_key_of_before_opens_and_the_first_seals() {
+        let key = |byte: u8| SecretString::from(STANDARD.encode([byte; 32]));
+        let both = Sealer::with_old(Some(&key(2)), &[key(1)]).expect("keys");
+        let old = sealer(1).seal(&"token".into(), "a");
+        assert_eq!(both.open(&old, "a").expect("opened").expose_secret(), "token");
+        for before in [old, "plain:token".to_owned()] {
+            let Resealed::Anew(anew) = both.reseal(&before, "a").expect("resealed") else {
+                panic!("{before}")
+            };
+            assert_eq!(sealer(2).open(&anew, "a").expect("opened").expose_secret(), "token");
+            assert!(matches!(both.reseal(&anew, "a"), Ok(Resealed::AsItWas)));
+        }
+        assert!(both.reseal(&sealer(3).seal(&"token".into(), "a"), "a").is_err());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Receiver {
     pub recorder: Recorder,
     /// Peers that may say for whom they speak.
     pub trusted_proxies: Vec<IpNet>,
+    /// Counts answers.
+    pub answers: Arc<super::Answers>,
 }
 
 /// The public routes: webhooks and health, nothing else.
@@ -113,6 +115,7 @@ async fn answer(receiver: &Receiver, source: &str, account: Option<&str>, reques
         Err(refusal) => refusal,
     };
     push_answered(&source.name, outcome.counted);
+    receiver.answers.count(&source.name, outcome.status);
     outcome.into_response()
 }
 

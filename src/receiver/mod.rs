@@ -15,11 +15,13 @@
 //! signed body that is not JSON, or of an unknown code, is stored and answered 200: a retry would not
 //! repair it. What is refused is sampled into a table ([`Recorder`]), beside the way of valid pushes.
 
+mod answers;
 mod committer;
 mod http;
 mod recorder;
 mod throttle;
 
+pub use answers::Answers;
 pub use committer::{CommitError, Committer};
 pub use http::{Receiver, router};
 pub use recorder::{RecordSettings, Recorder};

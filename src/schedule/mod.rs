@@ -24,11 +24,14 @@ use crate::store::schedules::{
 };
 
 pub mod alerts;
+pub mod authorizations;
 pub mod lost_pushes;
 pub mod maintain;
+pub mod push_health;
 pub mod reconcile;
 pub mod refresh_tokens;
 pub mod shop_calls;
+pub mod watch;
 pub mod watch_replays;
 
 /// How often the driver looks for due ticks.

@@ -9,7 +9,9 @@ use crate::simulator::google::{render, token};
 use crate::simulator::shopee::tokens;
 use crate::simulator::state::forward::{ForwardChange, Post};
 use crate::simulator::state::google::{GoogleChange, Sheet};
-use crate::simulator::state::shopee::{App, AuthorizationCode, OrderTruth, ShopeeChange, TokenPair};
+use crate::simulator::state::shopee::{
+    App, AuthorizationCode, MainAccount, OrderTruth, ShopeeChange, TokenPair,
+};
 use crate::simulator::state::telegram::{Bot, ChatKind, Message, Rights, TelegramChange, Topic};
 use crate::simulator::{Simulator, shopee};
 
@@ -60,7 +62,19 @@ impl Simulator {
         self.shared().update(|tx| {
             let code = tx.token(16);
             let until_ms = tx.now_ms + tx.shared.scaled_ms(CODE_SECONDS);
-            let issued = AuthorizationCode { shop_id, partner_id, until_ms };
+            let issued = AuthorizationCode { shop_id, partner_id, until_ms, main_account: None };
+            tx.record(ShopeeChange::CodeIssued { code: code.clone(), issued });
+            code
+        })
+    }
+
+    /// The same of a main account, for shops that are there.
+    pub fn issue_main_code(&self, partner_id: i64, id: i64, shops: &[i64]) -> String {
+        self.shared().update(|tx| {
+            let code = tx.token(16);
+            let until_ms = tx.now_ms + tx.shared.scaled_ms(CODE_SECONDS);
+            let main_account = Some(MainAccount { id, shops: shops.to_vec() });
+            let issued = AuthorizationCode { shop_id: 0, partner_id, until_ms, main_account };
             tx.record(ShopeeChange::CodeIssued { code: code.clone(), issued });
             code
         })

@@ -105,3 +105,94 @@ pub async fn count_states(connection: &mut PgConnection) -> Result<Vec<(String, 
         .fetch_all(connection)
         .await
 }
+
+/// The database's clock.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn now(connection: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(connection).await
+}
+
+/// A shop's state and when it was authorized.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ShopState {
+    /// The shop.
+    pub shop_id: String,
+    /// `active`, `reauthorize` or `disabled`.
+    pub state: String,
+    /// When a code was exchanged, or what the platform says.
+    pub authorized_at: Option<DateTime<Utc>>,
+}
+
+/// All shops of a platform.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn list_states(
+    connection: &mut PgConnection,
+    platform: &str,
+) -> Result<Vec<ShopState>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT shop_id, state, authorized_at FROM pushbox.shops WHERE platform = $1 ORDER BY shop_id",
+    )
+    .bind(platform)
+    .fetch_all(connection)
+    .await
+}
+
+/// What the platform's list says about a shop.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// Its market.
+    pub region: Option<&'a str>,
+    /// Since when it is authorized.
+    pub authorized_at: Option<DateTime<Utc>>,
+    /// Until when.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Notes what the platform's list says about a shop; 1 if we know the shop.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn note_listed(
+    connection: &mut PgConnection,
+    platform: &str,
+    shop_id: &str,
+    listed: &Listed<'_>,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE pushbox.shops SET region = coalesce($3, region), authorized_at = coalesce($4, authorized_at),
+             authorization_expires_at = $5
+         WHERE platform = $1 AND shop_id = $2",
+    )
+    .bind(platform)
+    .bind(shop_id)
+    .bind(listed.region)
+    .bind(listed.authorized_at)
+    .bind(listed.expires_at)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Active shops whose authorization ends within so many days, with when.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn list_expiring(
+    connection: &mut PgConnection,
+    platform: &str,
+    days: i32,
+) -> Result<Vec<(String, DateTime<Utc>)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT shop_id, authorization_expires_at FROM pushbox.shops
+         WHERE platform = $1 AND state = 'active' AND authorization_expires_at < now() + $2 * interval '1 day'
+         ORDER BY shop_id",
+    )
+    .bind(platform)
+    .bind(days)
+    .fetch_all(connection)
+    .await
+}

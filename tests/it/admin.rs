@@ -46,6 +46,7 @@ fn offline_state() -> AdminState {
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
         plan: pushbox::queue::Plan::default(),
         metrics: pushbox::observability::metrics::install(),
+        shopee: None,
     })
 }
 
@@ -180,6 +181,7 @@ pub async fn online_state() -> AdminState {
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
         plan: pushbox::queue::Plan::default(),
         metrics: offline.metrics.clone(),
+        shopee: None,
     })
 }
 

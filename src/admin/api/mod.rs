@@ -22,6 +22,8 @@ pub mod rejections;
 pub mod replays;
 pub mod schedules;
 pub mod series;
+pub mod shopee;
+pub mod shops;
 pub mod sources;
 pub mod stats;
 pub mod workers;
@@ -70,6 +72,15 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(schedules::run_schedule))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(shops::list_shops))
+        .routes(routes!(shops::get_shop))
+        .routes(routes!(shops::make_authorization_link))
+        .routes(routes!(shops::exchange_code))
+        .routes(routes!(shops::refresh_shop))
+        .routes(routes!(shops::disable_shop))
+        .routes(routes!(shops::enable_shop))
+        .routes(routes!(shopee::get_push_config))
+        .routes(routes!(shopee::set_push_config))
         .routes(routes!(reconciliations::list_reconciliations))
         .routes(routes!(reconciliations::get_reconciliation))
         .routes(routes!(reconciliations::start_reconciliation))

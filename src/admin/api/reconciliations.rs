@@ -189,7 +189,7 @@ pub async fn get_reconciliation(
     responses(
         (status = 202, description = "They begin as soon as a scheduler looks", body = ReconciliationList,
             example = json!({"reconciliations": [example()], "next": null})),
-        Missing, Unusable, Conflicts, ChangeRefusals, Refusals,
+        Unusable, Conflicts, ChangeRefusals, Refusals,
     ),
 )]
 pub async fn start_reconciliation(
@@ -218,7 +218,7 @@ pub async fn start_reconciliation(
     if asked.is_empty() {
         return Err(match &shop_id {
             Some(id) if shops::find_shop(&mut transaction, PLATFORM, id).await?.is_none() => {
-                ApiError::not_found("shop")
+                ApiError::bad_request("shop_id: there is no such shop")
             }
             Some(_) => ApiError::conflict("the shop is not active: authorize or enable it first"),
             None => ApiError::conflict("there is no active shop to compare"),

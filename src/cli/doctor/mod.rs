@@ -5,6 +5,7 @@
 mod database;
 mod shopee;
 mod sources;
+mod tokens;
 
 use std::path::Path;
 
@@ -103,6 +104,7 @@ async fn look(config: &Config) -> Vec<Check> {
         Ok(database) => {
             checks.extend(database::look(database.pool()).await);
             checks.extend(sources::look(config, database.pool()).await);
+            checks.extend(tokens::look(config, database.pool()).await);
             database.close().await;
         }
         Err(error) => checks.push(Check::failed("database", format!("{error:#}"), "Check DATABASE_URL.")),

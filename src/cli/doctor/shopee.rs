@@ -4,6 +4,7 @@ use super::Check;
 use crate::clients::shopee::{PushConfig, ShopeeClient};
 use crate::clock;
 use crate::config::Config;
+use crate::schedule::push_health::{Finding, findings};
 
 const NAME: &str = "shopee";
 const PUSHES: &str = "push settings";
@@ -34,35 +35,16 @@ pub(super) async fn look(config: &Config) -> Vec<Check> {
 }
 
 fn pushes(config: &Config, settings: &PushConfig) -> Vec<Check> {
-    let mut checks = Vec::new();
-    if settings.is_suspended() {
-        let remedy = "Mend why pushes fail, then switch them on again in the console; what was missed does not \
-                      come later.";
-        checks.push(Check::failed(PUSHES, "Shopee has suspended all pushes", remedy));
-    } else if settings.is_warned() {
-        let remedy = "Look why pushes are not answered 200 in time; below 30 % Shopee suspends them.";
-        checks.push(Check::warning(PUSHES, "Shopee warns: under 70 % of the pushes succeed", remedy));
-    }
-    match &config.shopee.callback_url {
-        Some(ours) if *ours != settings.callback_url => checks.push(Check::failed(
+    let found = findings(settings, config.shopee.callback_url.as_deref(), &config.routes);
+    if found.is_empty() {
+        return vec![Check::ok(
             PUSHES,
-            format!("Shopee pushes to {:?}, CALLBACK_URL is {ours:?}", settings.callback_url),
-            "Make them equal byte for byte: no signature fits otherwise.",
-        )),
-        _ => {}
+            format!("{}, to {}", settings.live_push_status, settings.callback_url),
+        )];
     }
-    // Codes that the API does not speak of are in the console alone.
-    let off = |code: &&i32| settings.push_config_off_list.contains(&i64::from(**code));
-    for code in config.routes.order_event_codes.iter().filter(off) {
-        checks.push(Check::failed(
-            PUSHES,
-            format!("code {code} is in ORDER_EVENT_CODES and switched off at Shopee"),
-            format!("pushbox shopee push-config set --on {code} --yes"),
-        ));
-    }
-    if checks.is_empty() {
-        checks
-            .push(Check::ok(PUSHES, format!("{}, to {}", settings.live_push_status, settings.callback_url)));
-    }
-    checks
+    let check = |one: Finding| {
+        let check = if one.critical { Check::failed } else { Check::warning };
+        check(PUSHES, one.title, one.remedy)
+    };
+    found.into_iter().map(check).collect()
 }

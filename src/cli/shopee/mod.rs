@@ -157,7 +157,8 @@ async fn exchange(config: &Config, client: &ShopeeClient, code: &str, arguments:
             ));
         }
     };
-    let sealer = Sealer::new(config.encryption_key.as_ref()).context("ENCRYPTION_KEY")?;
+    let sealer = Sealer::with_old(config.encryption_key.as_ref(), &config.old_encryption_keys)
+        .context("ENCRYPTION_KEY")?;
     let database = Database::open(&config.database, "shopee", false).await?;
     let code = SecretString::from(code);
     let shops = authorize::exchange(database.pool(), client, &sealer, &code, account).await;
@@ -222,7 +223,7 @@ fn codes(codes: &[i64]) -> String {
 #[expect(clippy::print_stdout, reason = "what a person asked for")]
 async fn set(client: &ShopeeClient, change: &PushChange, yes: bool) -> Outcome {
     let before = client.push_config().await.context("reading the push settings")?;
-    let difference = difference(&before, change);
+    let difference = before.difference(change);
     if difference.is_empty() {
         println!("nothing to change");
         return Ok(());
@@ -237,41 +238,4 @@ async fn set(client: &ShopeeClient, change: &PushChange, yes: bool) -> Outcome {
     client.set_push_config(change).await.context("Shopee did not take the push settings")?;
     println!("written");
     Ok(())
-}
-
-/// What is different afterwards, a line each.
-fn difference(before: &PushConfig, change: &PushChange) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(url) = change.callback_url.as_ref().filter(|url| **url != before.callback_url) {
-        lines.push(format!("callback URL  {} -> {url}", before.callback_url));
-    }
-    let on = |code: &i64| before.push_config_on_list.contains(code);
-    lines.extend(change.on.iter().filter(|code| !on(code)).map(|code| format!("code {code}  off -> on")));
-    lines.extend(change.off.iter().filter(|code| on(code)).map(|code| format!("code {code}  on -> off")));
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_changes_is_shown() {
-        let before: PushConfig =
-            serde_json::from_value(json!({"callback_url": "https://a", "push_config_on_list": [3, 4]}))
-                .unwrap();
-        let change = PushChange {
-            callback_url: Some("https://b".into()),
-            on: vec![3, 5],
-            off: vec![4, 9],
-            blocked_shop_ids: None,
-        };
-        assert_eq!(
-            difference(&before, &change),
-            ["callback URL  https://a -> https://b", "code 5  off -> on", "code 4  on -> off"]
-        );
-        let same =
-            PushChange { callback_url: Some("https://a".into()), on: vec![3], ..PushChange::default() };
-        assert_eq!(difference(&before, &same), Vec::<String>::new());
-    }
 }

@@ -65,6 +65,25 @@ impl PushConfig {
     pub fn is_suspended(&self) -> bool {
         self.live_push_status.eq_ignore_ascii_case("suspended")
     }
+
+    /// What is different after a change, a line each; empty: nothing.
+    pub fn difference(&self, change: &PushChange) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(url) = change.callback_url.as_ref().filter(|url| **url != self.callback_url) {
+            lines.push(format!("callback URL  {} -> {url}", self.callback_url));
+        }
+        let on = |code: &i64| self.push_config_on_list.contains(code);
+        lines.extend(change.on.iter().filter(|code| !on(code)).map(|code| format!("code {code}  off -> on")));
+        lines.extend(change.off.iter().filter(|code| on(code)).map(|code| format!("code {code}  on -> off")));
+        if let Some(shops) = &change.blocked_shop_ids {
+            let blocked = |shop: &i64| self.blocked_shop_ids.contains(shop);
+            let more = shops.iter().filter(|shop| !blocked(shop));
+            lines.extend(more.map(|shop| format!("shop {shop}  delivered -> blocked")));
+            let fewer = self.blocked_shop_ids.iter().filter(|shop| !shops.contains(shop));
+            lines.extend(fewer.map(|shop| format!("shop {shop}  blocked -> delivered")));
+        }
+        lines
+    }
 }
 
 impl ShopeeClient {
@@ -155,6 +174,31 @@ mod tests {
 
     fn read(json: &str) -> LostPush {
         lost_push(&RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn only_what_changes_is_shown() {
+        let before: PushConfig = serde_json::from_str(
+            r#"{"callback_url": "https://a", "push_config_on_list": [3, 4], "blocked_shop_id": [7]}"#,
+        )
+        .unwrap();
+        let change = PushChange {
+            callback_url: Some("https://b".into()),
+            on: vec![3, 5],
+            off: vec![4, 9],
+            blocked_shop_ids: Some(vec![8]),
+        };
+        let expected = [
+            "callback URL  https://a -> https://b",
+            "code 5  off -> on",
+            "code 4  on -> off",
+            "shop 8  delivered -> blocked",
+            "shop 7  blocked -> delivered",
+        ];
+        assert_eq!(before.difference(&change), expected);
+        let same =
+            PushChange { callback_url: Some("https://a".into()), on: vec![3], ..PushChange::default() };
+        assert_eq!(before.difference(&same), Vec::<String>::new());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, Outcome, Refusal};
 use crate::simulator::shared::Tx;
-use crate::simulator::state::shopee::{Shop, ShopeeChange, Token, TokenPair};
+use crate::simulator::state::shopee::{MainAccount, Shop, ShopeeChange, Token, TokenPair};
 
 /// Seconds that an access token lives.
 const ACCESS_SECONDS: u32 = 4 * 3600;
@@ -20,18 +20,45 @@ pub(super) fn exchange_code(call: &Call, tx: &mut Tx<'_>) -> Outcome {
     same_partner(call)?;
     let code =
         call.body["code"].as_str().ok_or_else(|| Refusal::param("Missing required parameter: code."))?;
-    let shop_id = subject(call)?;
     let now_ms = tx.now_ms;
     let known = tx.shopee.codes.get(code).filter(|known| now_ms < known.until_ms);
     let Some(known) = known.filter(|known| known.partner_id == call.partner_id) else {
         return Err(Refusal::new("invalid_code", "Invalid code."));
     };
+    if let Some(main) = known.main_account.clone() {
+        return exchange_main_code(call, tx, code, &main);
+    }
+    let shop_id = subject(call)?;
     if known.shop_id != shop_id {
         return Err(Refusal::new("invalid_shop_id", "Invalid shop_id."));
     }
     let code = code.to_owned();
     let pair = issue(tx, shop_id, Some(code));
     Ok(flat(call, shop_id, &pair))
+}
+
+/// One pair for all shops of the account; each gets its own with its first refresh.
+fn exchange_main_code(call: &Call, tx: &mut Tx<'_>, code: &str, main: &MainAccount) -> Outcome {
+    if call.body["main_account_id"].as_i64() != Some(main.id) {
+        return Err(Refusal::new("invalid_main_acount_id", "Invalid main_account_id."));
+    }
+    let (now_ms, code) = (tx.now_ms, code.to_owned());
+    let access = Token { token: tx.token(32), until_ms: now_ms + tx.shared.scaled_ms(ACCESS_SECONDS) };
+    let refresh = Token { token: tx.token(32), until_ms: now_ms + tx.shared.scaled_ms(REFRESH_SECONDS) };
+    for shop_id in &main.shops {
+        tx.record(ShopeeChange::TokensIssued {
+            shop_id: *shop_id,
+            access: access.clone(),
+            refresh: refresh.clone(),
+            old_access_until_ms: now_ms,
+            spent_until_ms: now_ms,
+            code: Some(code.clone()),
+        });
+    }
+    Ok(fields(json!({
+        "partner_id": call.partner_id, "shop_id_list": main.shops, "merchant_id_list": [],
+        "access_token": access.token, "refresh_token": refresh.token, "expire_in": ACCESS_SECONDS,
+    })))
 }
 
 /// `POST /api/v2/auth/access_token/get`

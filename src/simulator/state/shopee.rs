@@ -82,6 +82,18 @@ pub struct AuthorizationCode {
     pub partner_id: i64,
     /// Unix milliseconds; valid before.
     pub until_ms: i64,
+    /// Who authorized, when it was a main account.
+    #[serde(default)]
+    pub main_account: Option<MainAccount>,
+}
+
+/// A main account with the shops that it authorizes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MainAccount {
+    /// Its id.
+    pub id: i64,
+    /// Its shops.
+    pub shops: Vec<i64>,
 }
 
 /// One order as the platform knows it now.

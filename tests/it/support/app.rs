@@ -214,7 +214,15 @@ impl TestApp {
             let ended = |run: &&Value| !run["finished_at"].is_null() && run["asked"] == true;
             detail["runs"].as_array().into_iter().flatten().find(ended).map(|run| run["id"].clone())
         };
-        let (_, before) = self.api("GET", &path, None).await;
+        let begun = Instant::now();
+        let before = loop {
+            let (status, before) = self.api("GET", &path, None).await;
+            if status == StatusCode::OK {
+                break before;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "there is no schedule {name}: {before}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let (status, answer) = self.api("POST", &format!("{path}/run"), None).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
         let begun = Instant::now();

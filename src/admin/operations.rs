@@ -1,0 +1,87 @@
+//! What the admin API triggers outside of this process. Declared here, done by whoever composes the process: the API
+//! itself calls nobody.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use url::Url;
+
+/// Why something outside was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OperationError {
+    /// What was asked for cannot be done so; says what is wrong with it.
+    #[error("{0}")]
+    Unusable(String),
+    /// The other side refused, or did not answer; its words, without secrets.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Who authorized the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizedAccount {
+    /// One shop.
+    Shop(i64),
+    /// A main account, for its shops.
+    Main(i64),
+}
+
+/// How Shopee delivers the app's pushes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushSettings {
+    /// Where pushes go.
+    pub callback_url: String,
+    /// `Normal`, `Warning` or `Suspended`.
+    pub status: String,
+    /// Codes that are delivered.
+    pub on: Vec<i64>,
+    /// Codes that are not.
+    pub off: Vec<i64>,
+    /// Shops whose pushes are not delivered.
+    pub blocked_shop_ids: Vec<i64>,
+    /// What is wrong with them, by our own settings.
+    pub findings: Vec<String>,
+}
+
+/// What is to be different about the push settings; what is none or empty stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushSettingsChange {
+    /// Where pushes go.
+    pub callback_url: Option<String>,
+    /// Codes to deliver.
+    pub on: Vec<i64>,
+    /// Codes not to deliver.
+    pub off: Vec<i64>,
+    /// Shops whose pushes are not delivered, all of them.
+    pub blocked_shop_ids: Option<Vec<i64>>,
+}
+
+/// Calls of Shopee that people ask for.
+#[async_trait]
+pub trait ShopeeOperations: Debug + Send + Sync {
+    /// The link at which a seller authorizes the app.
+    fn authorization_link(
+        &self,
+        redirect: Option<&Url>,
+        state: Option<&str>,
+        legacy: bool,
+    ) -> Result<Url, OperationError>;
+
+    /// Exchanges the code of an authorization and keeps the tokens; the shops.
+    async fn exchange(
+        &self,
+        code: &SecretString,
+        account: AuthorizedAccount,
+    ) -> Result<Vec<i64>, OperationError>;
+
+    /// The push settings as they are.
+    async fn push_settings(&self) -> Result<PushSettings, OperationError>;
+
+    /// What a change would change, a line each; and changes it if `write`.
+    async fn change_push_settings(
+        &self,
+        change: &PushSettingsChange,
+        write: bool,
+    ) -> Result<Vec<String>, OperationError>;
+}
