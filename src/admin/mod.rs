@@ -15,8 +15,8 @@ pub mod error;
 pub mod extract;
 pub mod frame;
 pub mod health;
-pub mod page;
 pub mod operations;
+pub mod page;
 
 use std::sync::Arc;
 

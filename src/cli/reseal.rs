@@ -23,9 +23,9 @@ How to change the key without a moment in which a token cannot be read:
   3. Set ENCRYPTION_KEY to the new key alone, and restart every process.
 
 Shops are done one by one: stopped in the middle, it can be run again, and tokens that are
-refreshed meanwhile are left to whoever refreshes them. Tokens stored without a key are sealed too.
-Refused pushes that are kept for a second look stay with the key of before, which opens them for
-REJECTION_BODY_RETENTION: take step 3 after that if you may still want to accept one.
+refreshed meanwhile are left to whoever refreshes them. Tokens stored without a key are sealed
+too. Refused pushes that are kept for a second look stay with the key of before, which opens
+them for REJECTION_BODY_RETENTION: take step 3 after that if you may still want to accept one.
 Exit code 1 when a token can be opened with none of the keys; the others are done all the same.
 
 Examples:

@@ -13,6 +13,7 @@ use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals
 use crate::admin::extract::{Json as Body, Path, Query, page_size, said};
 use crate::admin::frame::RequestId;
 use crate::domain::shopee::push::PLATFORM;
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::reconciliation_lists::{self as lists, Range, ReconciliationFilter, ReconciliationRow};
 use crate::store::{schedules, shops};
@@ -213,7 +214,7 @@ pub async fn start_reconciliation(
         from: request.from,
         to: to.min(now),
     };
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let asked = lists::ask(&mut transaction, PLATFORM, &range).await?;
     if asked.is_empty() {
         return Err(match &shop_id {

@@ -11,6 +11,7 @@ use crate::admin::error::{ApiError, ChangeRefusals, Outside, Refusals, Unusable}
 use crate::admin::extract::Json as Body;
 use crate::admin::frame::RequestId;
 use crate::admin::operations::{PushSettings, PushSettingsChange};
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::schedules;
 
@@ -118,7 +119,7 @@ pub async fn set_push_config(
     let difference = state.shopee()?.change_push_settings(&change, write).await?;
     let written = write && !difference.is_empty();
     if written {
-        let mut transaction = state.pool.begin().await?;
+        let mut transaction = store::begin(&state.pool).await?;
         // Alerts about the settings are looked at again.
         schedules::ask_run(&mut transaction, "push_health").await?;
         let detail = json!({ "difference": difference });

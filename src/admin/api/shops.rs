@@ -20,6 +20,7 @@ use crate::admin::operations::AuthorizedAccount;
 use crate::domain::job::Queue;
 use crate::domain::shopee::push::PLATFORM;
 use crate::queue::waiting::let_go;
+use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::schedules;
 use crate::store::shop_lists::{self, ShopListRow};
@@ -238,7 +239,7 @@ pub async fn refresh_shop(
     Extension(request_id): Extension<RequestId>,
     Path(shop_id): Path<String>,
 ) -> Result<(StatusCode, Json<ShopEnvelope>), ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if !shop_lists::ask_refresh(&mut transaction, PLATFORM, &shop_id).await? {
         find(&state, &shop_id).await?;
         return Err(ApiError::conflict("only an active shop with a refresh token can be refreshed"));
@@ -272,7 +273,7 @@ pub async fn disable_shop(
     if request.reason.chars().count() > 200 {
         return Err(ApiError::bad_request("reason: at most 200 characters"));
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     if shop_lists::disable(&mut transaction, PLATFORM, &shop_id, &request.reason).await? {
         let detail = json!({"reason": request.reason});
         record(&mut transaction, &request_id, "disable_shop", &shop_id, detail).await?;
@@ -298,7 +299,7 @@ pub async fn enable_shop(
     Extension(request_id): Extension<RequestId>,
     Path(shop_id): Path<String>,
 ) -> Result<Json<ShopEnvelope>, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     let enabled = shop_lists::enable(&mut transaction, PLATFORM, &shop_id).await?;
     if enabled {
         let_go(&mut transaction, Queue::Enrich, &format!("{PLATFORM}:{shop_id}")).await?;
