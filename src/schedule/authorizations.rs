@@ -19,6 +19,7 @@ use crate::clients::error::ClientError;
 use crate::clients::shopee::{AuthorizedShop, ShopeeClient};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
+use crate::store;
 use crate::store::alerts::{Alert, Severity, raise, resolve_others};
 use crate::store::shop_tokens::require_authorization;
 use crate::store::shops::{self, Listed};
@@ -97,7 +98,7 @@ impl Authorizations {
     async fn lose(&self, shop_id: &str) -> Result<bool, sqlx::Error> {
         let remedy = self.client.authorization_remedy();
         let reason = "Shopee does not list it among the shops that have authorized the app";
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let lost = require_authorization(&mut transaction, PLATFORM, shop_id, reason, &remedy).await?;
         transaction.commit().await?;
         if lost {
@@ -110,7 +111,7 @@ impl Authorizations {
     async fn tell_expiring(&self) -> Result<usize, sqlx::Error> {
         const PREFIX: &str = "authorization:shopee:";
         let remedy = self.client.authorization_remedy();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let soon = shops::list_expiring(&mut transaction, PLATFORM, i32::from(self.warn_days)).await?;
         let mut open = Vec::new();
         for (shop_id, expires_at) in &soon {

@@ -15,6 +15,7 @@ use crate::clients::shopee::{PushConfig, ShopeeClient};
 use crate::domain::route::{Filter, Routes};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
+use crate::store;
 use crate::store::alerts::{Alert, Severity, raise, resolve_others};
 
 /// What all keys of these alerts begin with.
@@ -65,7 +66,7 @@ impl Task for PushHealth {
             timed_call(PLATFORM, "push/get_app_push_config", ClientError::class, self.client.push_config());
         let settings = asked.await.context("reading the push settings")?;
         let found = findings(&settings, self.callback_url.as_deref(), &self.routes);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let mut open = Vec::new();
         let mut raised = 0;
         for finding in &found {

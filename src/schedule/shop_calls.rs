@@ -9,6 +9,7 @@ use crate::clients::error::{ClientError, Concern};
 use crate::clients::shopee::{Credentials, ShopeeClient};
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
+use crate::store;
 use crate::store::shop_tokens::require_authorization;
 use crate::store::{schedules, shops};
 
@@ -93,7 +94,7 @@ impl ShopCalls {
             return Ok(());
         }
         let remedy = self.client.authorization_remedy();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let reason = error.to_string();
         if require_authorization(&mut transaction, PLATFORM, shop_id, &reason, &remedy).await? {
             tracing::error!(shop.id = shop_id, %error, "shop {shop_id} has to be authorized again");

@@ -18,6 +18,7 @@ use crate::domain::shopee::push::PLATFORM;
 use crate::domain::shopee::{ShopeeBody, codes, found::status_push, read};
 use crate::observability::metrics::timed_call;
 use crate::queue::{Accepted, Intake, NewJob, enqueue, intake};
+use crate::store;
 use crate::store::reconciliations::{self as rows, Page, Work};
 
 /// What a page asks for.
@@ -200,7 +201,7 @@ impl Reconcile {
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let Findings { listed, mut known, events, refresh } = findings;
         let (asked, refreshed) = (events.len(), refresh.len());
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let accepted = intake::accept_all(&mut transaction, events).await?;
         let found = accepted.iter().filter(|one| matches!(one, Accepted::New(_))).count();
         known += asked - found;

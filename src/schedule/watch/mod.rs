@@ -14,6 +14,7 @@ use super::Task;
 use crate::config::AlertSettings;
 use crate::domain::shopee::codes::{AUTHORIZED, DEAUTHORIZED, EXPIRING};
 use crate::domain::shopee::push::PLATFORM;
+use crate::store;
 use crate::store::alerts::{Alert, raise, resolve_others};
 use crate::store::{push_rhythms, schedules, stats};
 
@@ -46,7 +47,7 @@ impl Task for Watch {
     }
 
     async fn run(&self) -> anyhow::Result<Value> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         let (from, watched) = push_rhythms::advance(&mut transaction, LAG, LONGEST_BREAK).await?;
         let pushes = push_rhythms::learn(&mut transaction, from, watched).await?;
         let codes = [AUTHORIZED, DEAUTHORIZED, EXPIRING].map(|code| code.to_string());
