@@ -133,16 +133,17 @@ async fn newer_details_and_released_income_reach_the_sheet_without_a_word() {
 
     // The payout is another one than was expected, and nothing else changed.
     escrow["order_income"]["escrow_amount"] = json!(24.01);
-    let released_at = Some(now() + 1);
+    // Shopee's times are whole seconds: this one is later than what we fetched, and past already.
+    app.until(
+        "SELECT (date_trunc('second', now()) > max(fetched_at))::int::bigint FROM pushbox.order_income",
+    )
+    .await;
+    let released_at = Some(now());
     let order = OrderTruth { detail, escrow, released_at };
     app.simulator.change(ShopeeChange::OrderPut { shop_id: SHOP, order });
     let (other, escrow) = self::order("NEVER_HEARD_OF", "COMPLETED", at - 90 * 86_400);
     let order = OrderTruth { detail: other, escrow, released_at };
     app.simulator.change(ShopeeChange::OrderPut { shop_id: SHOP, order });
-    app.until(
-        "SELECT (now() > max(fetched_at) + interval '1 second')::int::bigint FROM pushbox.order_income",
-    )
-    .await;
     let row = app.compare(&["--from", "1h", "--what", "income", "--shop", &SHOP.to_string()]).await;
     assert_eq!(counts(&row), [2, 0, 1, 0], "only what is in the sheet already: {row}");
     app.drain().await;
