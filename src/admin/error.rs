@@ -77,6 +77,7 @@ impl From<OperationError> for ApiError {
     fn from(error: OperationError) -> Self {
         match error {
             OperationError::Unusable(message) => Self::bad_request(message),
+            OperationError::Missing(what) => Self::not_found(what),
             OperationError::Failed(message) => Self::new(StatusCode::BAD_GATEWAY, "outside", message),
         }
     }

@@ -67,6 +67,8 @@ pub struct AdminContext {
     pub sealer: Sealer,
     /// Which jobs a push asks for, now or again.
     pub plan: Plan,
+    /// Subscriptions that people ask for.
+    pub subscriptions: Arc<dyn operations::SubscriptionOperations>,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
     /// Calls of Shopee that people ask for; none: no app is configured.

@@ -16,6 +16,9 @@ pub enum OperationError {
     /// The other side refused, or did not answer; its words, without secrets.
     #[error("{0}")]
     Failed(String),
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
 }
 
 /// Who authorized the app.
@@ -84,4 +87,28 @@ pub trait ShopeeOperations: Debug + Send + Sync {
         change: &PushSettingsChange,
         write: bool,
     ) -> Result<Vec<String>, OperationError>;
+}
+
+/// Subscriptions that people ask for.
+#[async_trait]
+pub trait SubscriptionOperations: Debug + Send + Sync {
+    /// Subscribes a source to what it should be subscribed to; how many subscriptions were made.
+    async fn ensure_subscriptions(&self, source: &str) -> Result<usize, OperationError>;
+    /// Subscribes a source to one topic; false: it was there already.
+    async fn create_subscription(&self, source: &str, topic: &str) -> Result<bool, OperationError>;
+}
+
+/// Does nothing: where there is no outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOperations;
+
+#[async_trait]
+impl SubscriptionOperations for NoOperations {
+    async fn ensure_subscriptions(&self, _: &str) -> Result<usize, OperationError> {
+        Err(OperationError::Missing("source with an API"))
+    }
+
+    async fn create_subscription(&self, _: &str, _: &str) -> Result<bool, OperationError> {
+        Err(OperationError::Missing("source with an API"))
+    }
 }

@@ -33,6 +33,7 @@ mod errands;
 pub mod listener;
 mod shopee_gate;
 mod shopee_operations;
+mod subscription_operations;
 mod supervise;
 mod work;
 
@@ -342,6 +343,10 @@ impl Parts {
             sources: self.config.sources.clone(),
             sealer: self.sealer.clone(),
             plan: self.plan.clone(),
+            subscriptions: Arc::new(subscription_operations::Outside {
+                pool: self.pool.clone(),
+                apis: self.config.platform_apis.clone(),
+            }),
             metrics: metrics::install(),
             shopee: self.shopee_operations()?,
         }))

@@ -21,10 +21,12 @@ use crate::schedule::alerts::{OpsChat, TellAlerts};
 use crate::schedule::authorizations::Authorizations;
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
+use crate::schedule::poll_orders::PollOrders;
 use crate::schedule::push_health::PushHealth;
 use crate::schedule::reconcile::{Kind, Reconcile};
 use crate::schedule::refresh_tokens::RefreshTokens;
 use crate::schedule::shop_calls::ShopCalls;
+use crate::schedule::subscriptions::WatchSubscriptions;
 use crate::schedule::watch::Watch;
 use crate::schedule::watch_replays::WatchReplays;
 use crate::schedule::{Driver, Task};
@@ -115,6 +117,27 @@ pub(super) fn replayer(parts: &Parts) -> Replayer {
     }
 }
 
+/// Tasks at platforms beside Shopee.
+fn of_platforms(parts: &Parts) -> Vec<Arc<dyn Task>> {
+    let mut tasks: Vec<Arc<dyn Task>> = Vec::new();
+    let apis = &parts.config.platform_apis;
+    if apis.iter().any(|api| api.address.is_some()) {
+        tasks.push(Arc::new(WatchSubscriptions { pool: parts.pool.clone(), apis: apis.clone() }));
+    }
+    let polled: Vec<_> = apis.iter().filter(|api| api.platform == "shoplazza").cloned().collect();
+    if !polled.is_empty() {
+        tasks.push(Arc::new(PollOrders {
+            pool: parts.pool.clone(),
+            apis: polled,
+            sources: parts.config.sources.clone(),
+            clock: parts.clock.clone(),
+            plan: parts.plan.clone(),
+            waker: parts.waker.clone(),
+        }));
+    }
+    tasks
+}
+
 /// The tasks of a scheduler.
 pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
     let ops = OpsChat::new(parts.config.telegram.as_ref())?;
@@ -137,6 +160,7 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
         Arc::new(TellAlerts { pool: parts.pool.clone(), ops }),
         Arc::new(Watch { pool: parts.pool.clone(), settings: parts.config.alerts.clone() }),
     ];
+    tasks.extend(of_platforms(parts));
     if parts.api_is_configured() {
         let client = Arc::new(parts.shopee_client()?);
         tasks.push(Arc::new(RefreshTokens {

@@ -29,6 +29,7 @@ mod shutdown;
 mod simulate;
 mod sources;
 mod stats;
+mod subscriptions;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ enum Command {
     Schedules(schedules::Arguments),
     Sources(sources::Arguments),
     Rejections(rejections::Arguments),
+    Subscriptions(subscriptions::Arguments),
     Doctor(doctor::Arguments),
     Simulate(simulate::Arguments),
     Send(send::Arguments),
@@ -196,6 +198,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Schedules(arguments) => schedules::run(&arguments, config),
         Command::Sources(arguments) => sources::run(&arguments, config),
         Command::Rejections(arguments) => rejections::run(&arguments, config),
+        Command::Subscriptions(arguments) => subscriptions::run(&arguments, config),
         Command::Doctor(arguments) => doctor::run(&arguments, config),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),

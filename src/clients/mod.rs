@@ -16,6 +16,8 @@ pub mod http;
 pub mod push;
 pub mod sheets;
 pub mod shopee;
+pub mod shopery;
+pub mod shoplazza;
 pub mod telegram;
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Config {
         let mut lookup = Lookup::new(inputs);
         let shopee = shopee::shopee(&mut lookup, roles);
         let shopee_source = shopee::source(&lookup, &shopee);
-        let sources = sources::sources(&mut lookup, roles, shopee_source);
+        let (sources, platform_apis) = sources::sources(&mut lookup, roles, shopee_source);
         let order_event_codes = lookup.value(&set::ORDER_EVENT_CODES, parse::codes);
         let sheet_ignore_statuses = lookup.value(&set::SHEET_IGNORE_STATUSES, parse::statuses);
         let display_timezone = lookup.value(&set::DISPLAY_TIMEZONE, parse::timezone);
@@ -46,6 +46,7 @@ impl Config {
             old_encryption_keys: encryption_keys.collect(),
             shopee,
             sources,
+            platform_apis,
             telegram,
             sheets,
             forward,

@@ -58,6 +58,8 @@ pub struct Config {
     pub shopee: ShopeeSettings,
     /// Who may push: Shopee of its own settings, then `[[sources]]`.
     pub sources: Vec<Source>,
+    /// Platforms' own APIs, of sources that have one.
+    pub platform_apis: Vec<PlatformApi>,
     /// Telegram; none: no notifications.
     pub telegram: Option<TelegramSettings>,
     /// Google Sheets; none: no sheet.
@@ -140,6 +142,31 @@ pub struct ShopeeSettings {
     pub networks: Vec<ipnet::IpNet>,
     /// `SHOP_ID`, `ACCESS_TOKEN`, `REFRESH_TOKEN` and `[[shops]]`: imported once.
     pub shops: Vec<ShopImport>,
+}
+
+/// The API of a source's platform, for polling and subscriptions.
+#[derive(Debug, Clone)]
+pub struct PlatformApi {
+    /// Name of the source.
+    pub source: String,
+    /// The platform.
+    pub platform: String,
+    /// The account in events and orders.
+    pub account: String,
+    /// Where it is.
+    pub url: Url,
+    /// Version in the address, where the platform has one there.
+    pub version: String,
+    /// Lets us in.
+    pub token: SecretString,
+    /// Shopery's tenant.
+    pub tenant: Option<String>,
+    /// Where the platform should push; none: subscriptions are a person's business.
+    pub address: Option<String>,
+    /// What to subscribe to.
+    pub topics: Vec<String>,
+    /// Whether a subscription that is gone is made again.
+    pub recreate: bool,
 }
 
 /// A shop whose tokens are imported into the database when it is not there yet.

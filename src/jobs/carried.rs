@@ -9,14 +9,14 @@ use sqlx::PgPool;
 
 use super::enrich::EnrichHandler;
 use super::outcome::after_database;
-use crate::domain::job::EnrichOrder;
+use crate::domain::job::{EnrichOrder, JobPayload as _, NotifyEvent};
 use crate::domain::order::Order;
 use crate::domain::platforms::order_of;
 use crate::domain::shopee::push::PLATFORM;
 use crate::queue::intake::is_about_data;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
-use crate::store::{self, events, orders, telegram};
+use crate::store::{self, events, orders, subscriptions, telegram};
 
 /// How often to look whether Shopee was configured.
 const AFTER_NO_CLIENT: Duration = Duration::from_mins(5);
@@ -94,6 +94,8 @@ impl OrdersHandler {
         complete_in(&mut transaction, &done).await?;
         let heads = events::list_heads(&mut transaction, &ids).await?;
         let carried = telegram::list_events(&mut transaction, &ids).await?;
+        // What polling found was announced then: a push of it that comes late is no news.
+        let told = subscriptions::found_before(&mut transaction, &ids).await?;
         let mut next: Vec<NewJob> = Vec::new();
         for job in jobs {
             let reference = &job.payload.order;
@@ -109,7 +111,9 @@ impl OrdersHandler {
             }
             let order: Option<&Order> = newest.as_ref().map(|(_, order)| order);
             for head in heads.iter().filter(|head| job.events.contains(&head.id)) {
-                next.extend(self.plan.effects(head, order));
+                let effects = self.plan.effects(head, order);
+                let told = told.contains(&head.id);
+                next.extend(effects.into_iter().filter(|job| !told || job.kind() != NotifyEvent::KIND));
             }
         }
         enqueue(&mut transaction, next).await?;

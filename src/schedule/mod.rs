@@ -27,10 +27,12 @@ pub mod alerts;
 pub mod authorizations;
 pub mod lost_pushes;
 pub mod maintain;
+pub mod poll_orders;
 pub mod push_health;
 pub mod reconcile;
 pub mod refresh_tokens;
 pub mod shop_calls;
+pub mod subscriptions;
 pub mod watch;
 pub mod watch_replays;
 

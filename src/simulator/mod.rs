@@ -18,6 +18,7 @@ pub mod journal;
 pub mod platforms;
 mod setup;
 pub mod shared;
+pub mod shop;
 pub mod shopee;
 pub mod state;
 pub mod telegram;

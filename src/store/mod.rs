@@ -42,6 +42,7 @@ pub mod shop_tokens;
 pub mod shops;
 pub mod sources;
 pub mod stats;
+pub mod subscriptions;
 pub mod telegram;
 pub mod telegram_orders;
 pub mod telegram_topics;

@@ -45,6 +45,7 @@ fn offline_state() -> AdminState {
         sources: Vec::new(),
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
         plan: pushbox::queue::Plan::default(),
+        subscriptions: Arc::new(pushbox::admin::operations::NoOperations),
         metrics: pushbox::observability::metrics::install(),
         shopee: None,
     })
@@ -180,6 +181,7 @@ pub async fn online_state() -> AdminState {
         sources: Vec::new(),
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
         plan: pushbox::queue::Plan::default(),
+        subscriptions: Arc::new(pushbox::admin::operations::NoOperations),
         metrics: offline.metrics.clone(),
         shopee: None,
     })

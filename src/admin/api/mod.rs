@@ -26,6 +26,7 @@ pub mod shopee;
 pub mod shops;
 pub mod sources;
 pub mod stats;
+pub mod subscriptions;
 pub mod workers;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -63,6 +64,9 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(queues::pause_queue))
         .routes(routes!(queues::resume_queue))
         .routes(routes!(sources::list_sources))
+        .routes(routes!(subscriptions::list_subscriptions))
+        .routes(routes!(subscriptions::create_subscription))
+        .routes(routes!(subscriptions::ensure_subscriptions))
         .routes(routes!(rejections::list_rejections))
         .routes(routes!(rejections::get_rejection))
         .routes(routes!(rejections::accept_rejection))

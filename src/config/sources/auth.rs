@@ -171,7 +171,7 @@ fn item_of(lookup: &mut Lookup<'_>, mut item: Section) -> Option<(SecretString, 
     text.map(|text| (text, not_after))
 }
 
-fn secret_text(lookup: &mut Lookup<'_>, item: &mut Section, key: &str) -> Option<SecretString> {
+pub(super) fn secret_text(lookup: &mut Lookup<'_>, item: &mut Section, key: &str) -> Option<SecretString> {
     let direct = item.text(lookup, key).map(Into::into);
     let name = item.text(lookup, &format!("{key}_env"));
     let of_environment =

@@ -3,6 +3,7 @@
 //! The presets are written in the same spelling (`presets.toml`) and read by the same code, so that whatever
 //! a preset can say, a source of one's own can say, too.
 
+mod api;
 mod auth;
 mod section;
 
@@ -16,8 +17,8 @@ use toml::{Table, Value};
 use self::section::Section;
 use crate::config::fault::Refusal;
 use crate::config::lookup::Lookup;
-use crate::config::parse;
 use crate::config::roles::{Role, Roles};
+use crate::config::{PlatformApi, parse};
 use crate::domain::sources::{
     Account, Ack, AuthKind, BasePart, Form, Id, IdSource, PayloadKind, Picker, Rules, Scope, Secret,
     Selector, Source, Time, TimeUnit,
@@ -46,18 +47,26 @@ const KEYS: &[&str] = &[
     "ack",
     "headers",
     "limits",
+    "api",
+    "subscriptions",
     "deadline_ms",
     "horizon_s",
     "payload",
 ];
 
 /// Every source: Shopee of the settings, where it is set, then those of the file.
-pub(super) fn sources(lookup: &mut Lookup<'_>, roles: &Roles, shopee: Option<Source>) -> Vec<Source> {
+pub(super) fn sources(
+    lookup: &mut Lookup<'_>,
+    roles: &Roles,
+    shopee: Option<Source>,
+) -> (Vec<Source>, Vec<PlatformApi>) {
+    let mut apis = Vec::new();
     let mut sources: Vec<Source> = shopee.into_iter().collect();
     let mut names: BTreeSet<String> = sources.iter().map(|one| one.name.clone()).collect();
     for (label, table) in std::mem::take(&mut lookup.file.sources) {
         let before = lookup.faults.len();
-        let source = source(lookup, &label, table, roles);
+        let (source, api) = source(lookup, &label, table, roles);
+        apis.extend(api);
         if !names.insert(source.name.clone()) && lookup.faults.len() == before {
             let remedy = if source.name == "shopee" {
                 "Shopee of WEBHOOK_PARTNER_KEY and CALLBACK_URL has this name: give this one another."
@@ -68,7 +77,7 @@ pub(super) fn sources(lookup: &mut Lookup<'_>, roles: &Roles, shopee: Option<Sou
         }
         sources.push(source);
     }
-    sources
+    (sources, apis)
 }
 
 /// A preset as it stands, with these secrets and this address: for Shopee, whose settings have names of
@@ -82,7 +91,7 @@ pub(super) fn shopee_source(
 ) -> Source {
     let mut lookup = Lookup::new_for_presets();
     let table = Table::from_iter([("preset".to_owned(), Value::from("shopee"))]);
-    let mut source = source(&mut lookup, "shopee", table, &Roles::none());
+    let (mut source, _) = source(&mut lookup, "shopee", table, &Roles::none());
     source.url = url.map(str::to_owned);
     source.auth.forms = forms;
     source.networks = networks.to_vec();
@@ -101,7 +110,7 @@ pub(super) fn shopee_source(
     source
 }
 
-fn source(lookup: &mut Lookup<'_>, label: &str, own: Table, roles: &Roles) -> Source {
+fn source(lookup: &mut Lookup<'_>, label: &str, own: Table, roles: &Roles) -> (Source, Option<PlatformApi>) {
     let own_base = own.get("auth").and_then(|auth| auth.get("base")).is_some();
     let (table, preset) = over_preset(lookup, label, own);
     let mut top = Section::new(label, "", table);
@@ -153,9 +162,10 @@ fn source(lookup: &mut Lookup<'_>, label: &str, own: Table, roles: &Roles) -> So
     let mut headers = top.section(lookup, "headers");
     source.keep_headers = headers.list(lookup, "keep", crate::domain::sources::header_name);
     headers.finish(lookup);
+    let api = api::api(lookup, &mut top, &source);
     top.finish(lookup);
     whole(lookup, label, &source, own_base);
-    source.prepared()
+    (source.prepared(), api)
 }
 
 /// The source's own table laid over its preset's, and the preset's name.

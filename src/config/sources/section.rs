@@ -67,6 +67,18 @@ impl Section {
         parse(&text).map_err(|refusal| self.fault(lookup, key, refusal)).ok()
     }
 
+    /// True or false.
+    pub(super) fn flag(&mut self, lookup: &mut Lookup<'_>, key: &str) -> bool {
+        match self.take(key) {
+            Some(Value::Boolean(flag)) => flag,
+            None => false,
+            Some(other) => {
+                self.wrong_type(lookup, key, &other, "true or false");
+                false
+            }
+        }
+    }
+
     /// One of some words.
     pub(super) fn choice<T: Copy>(
         &mut self,

@@ -518,3 +518,25 @@ proptest! {
         prop_assert_eq!(one, other);
     }
 }
+
+#[test]
+fn faults_of_an_api_are_told_once_and_all_of_them() {
+    let shoplazza = "preset = 'shoplazza'\nauth.secrets = ['x']\n";
+    let told = |toml: &str| faults(&format!("[[sources]]\n{shoplazza}{toml}"));
+    let places = |faults: Vec<String>| -> Vec<String> {
+        faults
+            .iter()
+            .filter_map(|fault| Some(fault.split_once(": ")?.0.rsplit(' ').next()?.to_owned()))
+            .collect()
+    };
+    assert_eq!(
+        places(told(
+            "api = { url = 'ftp://a', token_env = 'NOPE', versoin = '1' }\nsubscriptions = { recreate = 'yes' }"
+        )),
+        ["api.url", "api.token_env", "subscriptions.recreate", "subscriptions.address", "api.versoin"]
+    );
+    assert_eq!(places(told("api = {}")), ["api.token", "api.url"]);
+    assert_eq!(places(told("subscriptions = { address = 'https://h/x' }")), ["subscriptions.address"]);
+    let lazada = "[[sources]]\npreset = 'lazada'\nauth = { secrets = ['x'], params = { app_key = '1' } }\napi.token = 't'";
+    assert_eq!(places(faults(lazada)), ["api.url", "api.url"]);
+}

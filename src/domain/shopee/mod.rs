@@ -1,5 +1,6 @@
 //! Shopee's own rules: its push signature, its codes, and the idempotency key of each.
 
+mod canonical;
 pub mod codes;
 pub mod found;
 pub mod push;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::canonical::{canonical, canonical_value};
 use super::codes;
 use crate::domain::event::Payload;
 use crate::domain::order::OrderRef;
@@ -170,11 +171,21 @@ pub fn read(body: &[u8]) -> ShopeeBody {
     }
     let payload = payload_of(body);
     let Payload::Json(text) = &payload else { return unreadable(body, payload) };
-    let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else { return unreadable(body, payload) };
+    // Of members with one name the last counts, as it does for jsonb.
+    let single: String;
+    let envelope = if let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) {
+        envelope
+    } else {
+        single = serde_json::from_str::<Value>(text).map(|value| value.to_string()).unwrap_or_default();
+        let Ok(envelope) = serde_json::from_str(&single) else { return unreadable(body, payload) };
+        envelope
+    };
     // Some senders put `data` into a JSON string.
     let inner = envelope.data.and_then(|data| serde_json::from_str::<String>(data.get()).ok());
     let data_text = inner.as_deref().or(envelope.data.map(RawValue::get)).unwrap_or("null");
-    let data: Option<Data> = serde_json::from_str(data_text).ok();
+    let data: Option<Data> = serde_json::from_str(data_text)
+        .or_else(|_| serde_json::from_str::<Value>(data_text).and_then(serde_json::from_value))
+        .ok();
     let fields = data.as_ref();
     let shop = either(&envelope.shop_id, &envelope.shopid).some();
     let shop = shop.or_else(|| fields.and_then(|data| data.shop().some()));
@@ -285,11 +296,9 @@ fn special(code: i64, data_text: &str) -> Option<String> {
                 .as_array()?
                 .iter()
                 .map(|one| {
-                    join_key(&[
-                        &text(&one["update_field"]),
-                        &text(&one["new_value"]),
-                        &text(&one["update_time"]),
-                    ])
+                    let parts = ["update_field", "new_value", "update_time"].map(|name| text(&one[name]));
+                    // A bar within a value must not look like the next change.
+                    join_key(&parts.each_ref().map(String::as_str)).replace('|', "%7C")
                 })
                 .collect();
             changes.sort();
@@ -333,38 +342,12 @@ fn chat(data_text: &str, timestamp: &str) -> Option<String> {
         return Some(join_key(&["message", &id]));
     }
     let conversation = content["conversation_id"].as_str().filter(|id| !id.is_empty())?;
-    let time = content["timestamp"].as_i64().map_or_else(|| timestamp.to_owned(), |time| time.to_string());
+    let time = match &content["timestamp"] {
+        Value::String(time) if !time.is_empty() => time.clone(),
+        Value::Number(time) => time.to_string(),
+        _ => timestamp.to_owned(),
+    };
     Some(join_key(&[conversation, content["type"].as_str().unwrap_or_default(), &time]))
-}
-
-/// JSON with sorted keys, without nulls and empty strings: equal for semantically equal `data`.
-fn canonical(text: &str) -> String {
-    serde_json::from_str(text).ok().and_then(|value| canonical_value(&value)).unwrap_or_default()
-}
-
-fn canonical_value(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::Array(items) => {
-            // Positions carry meaning, so an empty item stays.
-            let items: Vec<String> =
-                items.iter().map(|item| canonical_value(item).unwrap_or_else(|| "null".into())).collect();
-            Some(format!("[{}]", items.join(",")))
-        }
-        Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields
-                .iter()
-                .filter_map(|(name, value)| {
-                    canonical_value(value).map(|value| (Value::from(name.as_str()), value))
-                })
-                .map(|(name, value)| format!("{name}:{value}"))
-                .collect();
-            sorted.sort();
-            Some(format!("{{{}}}", sorted.join(",")))
-        }
-        other => Some(other.to_string()),
-    }
 }
 
 fn unreadable(body: &[u8], payload: Payload) -> ShopeeBody {
@@ -552,6 +535,30 @@ mod tests {
         assert_eq!(key(&one), push(reordered).key);
         assert_ne!(key(&one), key(&other));
         assert_eq!(push(reordered).kind, "code_99");
+    }
+
+    #[test]
+    fn what_differs_only_where_json_ends_has_different_keys() {
+        for (one, other) in [
+            (r#"{"code":99,"shop_id":1,"data":"hello"}"#, r#"{"code":99,"shop_id":1,"data":"world"}"#),
+            (
+                r#"{"code":99,"shop_id":1,"data":{"a":1e500}}"#,
+                r#"{"code":99,"shop_id":1,"data":{"a":2e500}}"#,
+            ),
+            (
+                r#"{"code":29,"shop_id":1,"data":{"return_sn":"R","updated_values":[{"update_field":"a|b"}]}}"#,
+                r#"{"code":29,"shop_id":1,"data":{"return_sn":"R","updated_values":[{"update_field":"a"},{"update_field":"b"}]}}"#,
+            ),
+        ] {
+            assert_ne!(push(one).key, push(other).key, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_equal_members_counts() {
+        let twice = r#"{"code":9,"code":3,"shop_id":7,"data":{"ordersn":"A","status":"X","status":"Y","update_time":5}}"#;
+        let once = r#"{"code":3,"shop_id":7,"data":{"ordersn":"A","status":"Y","update_time":5}}"#;
+        assert_eq!((push(twice).key, push(twice).order), (push(once).key, push(once).order));
     }
 
     #[test]
