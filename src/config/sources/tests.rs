@@ -538,5 +538,5 @@ fn faults_of_an_api_are_told_once_and_all_of_them() {
     assert_eq!(places(told("api = {}")), ["api.token", "api.url"]);
     assert_eq!(places(told("subscriptions = { address = 'https://h/x' }")), ["subscriptions.address"]);
     let lazada = "[[sources]]\npreset = 'lazada'\nauth = { secrets = ['x'], params = { app_key = '1' } }\napi.token = 't'";
-    assert_eq!(places(faults(lazada)), ["api.url", "api.url"]);
+    assert_eq!(places(faults(lazada)), ["api.url"]);
 }
