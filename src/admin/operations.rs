@@ -63,9 +63,10 @@ pub struct PushSettingsChange {
 /// Calls of Shopee that people ask for.
 #[async_trait]
 pub trait ShopeeOperations: Debug + Send + Sync {
-    /// The link at which a seller authorizes the app.
+    /// The link at which a seller authorizes an app; none: that of `PARTNER_ID`, here and below.
     fn authorization_link(
         &self,
+        partner_id: Option<i64>,
         redirect: Option<&Url>,
         state: Option<&str>,
         legacy: bool,
@@ -74,16 +75,18 @@ pub trait ShopeeOperations: Debug + Send + Sync {
     /// Exchanges the code of an authorization and keeps the tokens; the shops.
     async fn exchange(
         &self,
+        partner_id: Option<i64>,
         code: &SecretString,
         account: AuthorizedAccount,
     ) -> Result<Vec<i64>, OperationError>;
 
     /// The push settings as they are.
-    async fn push_settings(&self) -> Result<PushSettings, OperationError>;
+    async fn push_settings(&self, partner_id: Option<i64>) -> Result<PushSettings, OperationError>;
 
     /// What a change would change, a line each; and changes it if `write`.
     async fn change_push_settings(
         &self,
+        partner_id: Option<i64>,
         change: &PushSettingsChange,
         write: bool,
     ) -> Result<Vec<String>, OperationError>;

@@ -38,7 +38,9 @@ pub async fn exchange(
             refresh_token: &seal(&authorized.tokens.refresh_token, "refresh"),
             access_expires_at: authorized.tokens.expires_at,
         };
-        authorize(&mut transaction, PLATFORM, &id, &pair).await.context("keeping the tokens")?;
+        authorize(&mut transaction, PLATFORM, &id, client.partner_id(), &pair)
+            .await
+            .context("keeping the tokens")?;
         let_go(&mut transaction, Queue::Enrich, &format!("{PLATFORM}:{id}")).await?;
     }
     transaction.commit().await.context("keeping the tokens")?;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::operations::ShopeeOperations;
 use crate::admin::{self, AdminContext, AdminState};
-use crate::clients::shopee::ShopeeClient;
+use crate::clients::shopee::{Apps, ShopeeClient};
 use crate::clock::{self, SharedClock};
 use crate::config::{Config, Role, Roles};
 use crate::dashboard;
@@ -285,7 +285,16 @@ async fn prepare(parts: &Parts) -> anyhow::Result<()> {
         let access = parts.sealer.seal(&shop.access_token, &token_place(PLATFORM, &id, "access"));
         let refresh = shop.refresh_token.as_ref();
         let refresh = refresh.map(|token| parts.sealer.seal(token, &token_place(PLATFORM, &id, "refresh")));
-        if store::shops::import_shop(&mut connection, PLATFORM, &id, &access, refresh.as_deref()).await? {
+        if store::shops::import_shop(
+            &mut connection,
+            PLATFORM,
+            &id,
+            shop.partner_id.or(parts.config.shopee.partner_id),
+            &access,
+            refresh.as_deref(),
+        )
+        .await?
+        {
             tracing::info!(shop.id = id, "imported shop {id}; from now on the database has its tokens");
         }
     }
@@ -308,10 +317,14 @@ impl std::fmt::Debug for App {
 }
 
 impl Parts {
-    /// A client whose calls keep to the budget that all processes share.
-    fn shopee_client(&self) -> anyhow::Result<ShopeeClient> {
-        let gate = ShopeeGate::new(self.pool.clone(), &self.config.shopee);
-        Ok(ShopeeClient::new(&self.config.shopee, self.clock.clone())?.with_gate(Arc::new(gate)))
+    /// Clients whose calls keep to the budgets that all processes share.
+    fn shopee_apps(&self) -> anyhow::Result<Apps> {
+        let settings = &self.config.shopee;
+        let gated = |client: ShopeeClient| {
+            let gate = ShopeeGate::new(self.pool.clone(), settings, client.suffix());
+            client.with_gate(Arc::new(gate))
+        };
+        Ok(Apps::new(settings, &self.clock, gated)?)
     }
 
     /// What a process shares, before it has begun anything.
@@ -359,7 +372,7 @@ impl Parts {
         }
         Ok(Some(Arc::new(shopee_operations::Operations {
             pool: self.pool.clone(),
-            client: self.shopee_client()?,
+            apps: self.shopee_apps()?,
             sealer: self.sealer.clone(),
             redirect_url: self.config.shopee.redirect_url.clone(),
             callback_url: self.config.shopee.callback_url.clone(),

@@ -24,13 +24,14 @@ const PLACE: Duration = Duration::from_secs(45);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// After a burst limit without a hint from Shopee, for the shop.
 const AFTER_BURST: Duration = Duration::from_secs(5);
-/// The alert about what concerns the app as a whole.
-const APP_ALERT: &str = "shopee:app";
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct ShopeeGate {
     pool: PgPool,
+    /// The destination that stands for the app.
+    app: String,
+    /// The alert about what concerns the app as a whole.
+    alert: String,
     calls_per_second: u32,
     shop_concurrency: u32,
     /// An alert about the app may be open; the next success ends it.
@@ -38,9 +39,11 @@ pub(super) struct ShopeeGate {
 }
 
 impl ShopeeGate {
-    pub(super) fn new(pool: PgPool, settings: &ShopeeSettings) -> Self {
+    pub(super) fn new(pool: PgPool, settings: &ShopeeSettings, suffix: &str) -> Self {
         Self {
             pool,
+            app: format!("{APP}{suffix}"),
+            alert: format!("{PLATFORM}:{APP}{suffix}"),
             calls_per_second: settings.calls_per_second,
             shop_concurrency: settings.shop_concurrency,
             app_is_told: AtomicBool::new(true),
@@ -50,7 +53,7 @@ impl ShopeeGate {
     async fn admit(&self, shop_id: Option<i64>) -> Result<Result<Pass, ClientError>, sqlx::Error> {
         let account = shop_id.map(|id| id.to_string());
         let mut connection = self.pool.acquire().await?;
-        for name in [Some(APP), account.as_deref()].into_iter().flatten() {
+        for name in [Some(self.app.as_str()), account.as_deref()].into_iter().flatten() {
             if let Some(pause) = find_pause(&mut connection, PLATFORM, name).await? {
                 return Ok(Err(later(pause.remaining)));
             }
@@ -71,7 +74,7 @@ impl ShopeeGate {
                 connection = self.pool.acquire().await?;
             }
         }
-        let turn = take_turn(&mut connection, PLATFORM, self.calls_per_second, PATIENCE).await?;
+        let turn = take_turn(&mut connection, PLATFORM, &self.app, self.calls_per_second, PATIENCE).await?;
         match turn {
             Ok(wait) => {
                 drop(connection);
@@ -103,11 +106,11 @@ impl ShopeeGate {
             Some(ClientError::RateLimited { scope: RateScope::Daily, retry_after }) => {
                 let wait = retry_after.unwrap_or(Duration::from_hours(1));
                 let reason = "the app's daily quota of calls is used up until midnight at UTC+8";
-                pause(&mut connection, PLATFORM, APP, wait, reason).await?;
+                pause(&mut connection, PLATFORM, &self.app, wait, reason).await?;
                 self.tell(&mut connection, "Shopee's daily quota of calls is used up", reason).await?;
             }
             Some(ClientError::RateLimited { scope: RateScope::Burst, retry_after }) => {
-                cut_rate(&mut connection, PLATFORM).await?;
+                cut_rate(&mut connection, PLATFORM, &self.app).await?;
                 if let Some(account) = &account {
                     let wait = retry_after.unwrap_or(AFTER_BURST);
                     pause(&mut connection, PLATFORM, account, wait, "too many calls (burst limit)").await?;
@@ -117,7 +120,7 @@ impl ShopeeGate {
                 self.tell(&mut connection, &format!("Shopee refuses the app: {message}"), remedy).await?;
             }
             None if told => {
-                resolve(&mut connection, APP_ALERT).await?;
+                resolve(&mut connection, &self.alert).await?;
                 self.app_is_told.store(false, Ordering::Relaxed);
             }
             _ => {}
@@ -132,7 +135,7 @@ impl ShopeeGate {
         remedy: &str,
     ) -> Result<(), sqlx::Error> {
         self.app_is_told.store(true, Ordering::Relaxed);
-        raise(connection, &Alert { key: APP_ALERT, severity: Severity::Critical, title, remedy }).await?;
+        raise(connection, &Alert { key: &self.alert, severity: Severity::Critical, title, remedy }).await?;
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What the admin API asks of Shopee.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use secrecy::SecretString;
 use sqlx::PgPool;
@@ -10,7 +12,7 @@ use crate::admin::operations::{
     AuthorizedAccount, OperationError, PushSettings, PushSettingsChange, ShopeeOperations,
 };
 use crate::clients::error::ClientError;
-use crate::clients::shopee::{Account, PushChange, ShopeeClient};
+use crate::clients::shopee::{Account, Apps, PushChange, ShopeeClient};
 use crate::domain::route::Routes;
 use crate::domain::seal::Sealer;
 use crate::queue::Waker;
@@ -20,7 +22,7 @@ use crate::schedule::push_health::findings;
 #[derive(Debug)]
 pub(super) struct Operations {
     pub(super) pool: PgPool,
-    pub(super) client: ShopeeClient,
+    pub(super) apps: Apps,
     pub(super) sealer: Sealer,
     pub(super) redirect_url: Option<Url>,
     pub(super) callback_url: Option<String>,
@@ -35,10 +37,18 @@ fn failed(error: &ClientError) -> OperationError {
     }
 }
 
+impl Operations {
+    fn app(&self, partner_id: Option<i64>) -> Result<&ShopeeClient, OperationError> {
+        let app = self.apps.of(partner_id);
+        app.map(Arc::as_ref).map_err(|error| OperationError::Unusable(format!("partner_id: {error}")))
+    }
+}
+
 #[async_trait]
 impl ShopeeOperations for Operations {
     fn authorization_link(
         &self,
+        partner_id: Option<i64>,
         redirect: Option<&Url>,
         state: Option<&str>,
         legacy: bool,
@@ -48,15 +58,17 @@ impl ShopeeOperations for Operations {
                 "redirect_url: say where Shopee sends the seller on, or set SHOPEE_REDIRECT_URL".to_owned(),
             ));
         };
+        let app = self.app(partner_id)?;
         Ok(if legacy {
-            self.client.signed_authorization_link(redirect)
+            app.signed_authorization_link(redirect)
         } else {
-            self.client.authorization_link(redirect, state)
+            app.authorization_link(redirect, state)
         })
     }
 
     async fn exchange(
         &self,
+        partner_id: Option<i64>,
         code: &SecretString,
         account: AuthorizedAccount,
     ) -> Result<Vec<i64>, OperationError> {
@@ -64,7 +76,7 @@ impl ShopeeOperations for Operations {
             AuthorizedAccount::Shop(id) => Account::Shop(id),
             AuthorizedAccount::Main(id) => Account::Main(id),
         };
-        let done = authorize::exchange(&self.pool, &self.client, &self.sealer, code, account).await;
+        let done = authorize::exchange(&self.pool, self.app(partner_id)?, &self.sealer, code, account).await;
         self.waker.wake();
         done.map_err(|error| match error.downcast_ref::<ClientError>() {
             Some(refused) => failed(refused),
@@ -72,8 +84,8 @@ impl ShopeeOperations for Operations {
         })
     }
 
-    async fn push_settings(&self) -> Result<PushSettings, OperationError> {
-        let settings = self.client.push_config().await.map_err(|error| failed(&error))?;
+    async fn push_settings(&self, partner_id: Option<i64>) -> Result<PushSettings, OperationError> {
+        let settings = self.app(partner_id)?.push_config().await.map_err(|error| failed(&error))?;
         let found = findings(&settings, self.callback_url.as_deref(), &self.routes);
         Ok(PushSettings {
             findings: found.into_iter().map(|one| one.title).collect(),
@@ -87,6 +99,7 @@ impl ShopeeOperations for Operations {
 
     async fn change_push_settings(
         &self,
+        partner_id: Option<i64>,
         change: &PushSettingsChange,
         write: bool,
     ) -> Result<Vec<String>, OperationError> {
@@ -96,10 +109,11 @@ impl ShopeeOperations for Operations {
             off: change.off.clone(),
             blocked_shop_ids: change.blocked_shop_ids.clone(),
         };
-        let before = self.client.push_config().await.map_err(|error| failed(&error))?;
+        let app = self.app(partner_id)?;
+        let before = app.push_config().await.map_err(|error| failed(&error))?;
         let difference = before.difference(&change);
         if write && !difference.is_empty() {
-            self.client.set_push_config(&change).await.map_err(|error| failed(&error))?;
+            app.set_push_config(&change).await.map_err(|error| failed(&error))?;
         }
         Ok(difference)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Parts;
 use crate::clients::forward::ForwardClient;
 use crate::clients::sheets::SheetsClient;
-use crate::clients::shopee::ShopeeClient;
+use crate::clients::shopee::{Apps, ShopeeClient};
 use crate::clients::telegram::TelegramClient;
 use crate::domain::shopee::push::PLATFORM;
 use crate::domain::sources::{PayloadKind, Source};
@@ -19,6 +19,7 @@ use crate::queue::replay::Replayer;
 use crate::queue::{QueueSpec, Runtime};
 use crate::schedule::alerts::{OpsChat, TellAlerts};
 use crate::schedule::authorizations::Authorizations;
+use crate::schedule::each_app::EachApp;
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
 use crate::schedule::poll_orders::PollOrders;
@@ -100,7 +101,7 @@ pub(super) async fn runtime(parts: &Parts) -> anyhow::Result<Runtime> {
 fn enricher(parts: &Parts) -> anyhow::Result<EnrichHandler> {
     Ok(EnrichHandler {
         pool: parts.pool.clone(),
-        client: parts.shopee_client()?,
+        apps: parts.shopee_apps()?,
         sealer: parts.sealer.clone(),
         plan: parts.plan.clone(),
         waker: parts.waker.clone(),
@@ -162,43 +163,55 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
     ];
     tasks.extend(of_platforms(parts));
     if parts.api_is_configured() {
-        let client = Arc::new(parts.shopee_client()?);
-        tasks.push(Arc::new(RefreshTokens {
-            pool: parts.pool.clone(),
-            client: client.clone(),
-            sealer: parts.sealer.clone(),
-            waker: parts.waker.clone(),
-            at_once: REFRESHES_AT_ONCE,
-        }));
-        tasks.push(Arc::new(LostPushes {
-            pool: parts.pool.clone(),
-            client: client.clone(),
-            clock: parts.clock.clone(),
-            plan: parts.plan.clone(),
-            waker: parts.waker.clone(),
-            every: parts.config.schedule.lost_push_interval,
-        }));
-        tasks.push(Arc::new(PushHealth {
-            pool: parts.pool.clone(),
-            client: client.clone(),
-            callback_url: parts.config.shopee.callback_url.clone(),
-            routes: parts.config.routes.clone(),
-            every: parts.config.schedule.push_health_interval,
-        }));
-        tasks.push(Arc::new(Authorizations {
-            pool: parts.pool.clone(),
-            client: client.clone(),
-            warn_days: parts.config.alerts.authorization_days,
-        }));
-        tasks.extend(reconciliations(parts, client));
+        tasks.extend(shopee_tasks(parts, parts.shopee_apps()?));
     }
     Ok(Driver::new(parts.pool.clone(), tasks))
 }
 
+/// What is done about each app of Shopee, and about its shops.
+fn shopee_tasks(parts: &Parts, apps: Apps) -> Vec<Arc<dyn Task>> {
+    let mut tasks: Vec<Arc<dyn Task>> = vec![
+        each_app(&apps, |client| RefreshTokens {
+            pool: parts.pool.clone(),
+            client,
+            sealer: parts.sealer.clone(),
+            waker: parts.waker.clone(),
+            at_once: REFRESHES_AT_ONCE,
+        }),
+        each_app(&apps, |client| LostPushes {
+            pool: parts.pool.clone(),
+            client,
+            clock: parts.clock.clone(),
+            plan: parts.plan.clone(),
+            waker: parts.waker.clone(),
+            every: parts.config.schedule.lost_push_interval,
+        }),
+        each_app(&apps, |client| PushHealth {
+            pool: parts.pool.clone(),
+            client,
+            callback_url: parts.config.shopee.callback_url.clone(),
+            routes: parts.config.routes.clone(),
+            every: parts.config.schedule.push_health_interval,
+        }),
+        each_app(&apps, |client| Authorizations {
+            pool: parts.pool.clone(),
+            client,
+            warn_days: parts.config.alerts.authorization_days,
+        }),
+    ];
+    tasks.extend(reconciliations(parts, apps));
+    tasks
+}
+
+fn each_app<T: Task + 'static>(apps: &Apps, task: impl Fn(Arc<ShopeeClient>) -> T) -> Arc<dyn Task> {
+    let further = apps.iter().skip(1).map(|app| (app.partner_id(), task(app.clone()))).collect();
+    Arc::new(EachApp::new(task(apps.first().clone()), further))
+}
+
 /// The comparisons with what Shopee says.
-fn reconciliations(parts: &Parts, client: Arc<ShopeeClient>) -> Vec<Arc<dyn Task>> {
+fn reconciliations(parts: &Parts, apps: Apps) -> Vec<Arc<dyn Task>> {
     let settings = &parts.config.schedule;
-    let shops = Arc::new(ShopCalls { pool: parts.pool.clone(), client, sealer: parts.sealer.clone() });
+    let shops = Arc::new(ShopCalls { pool: parts.pool.clone(), apps, sealer: parts.sealer.clone() });
     let kinds = [
         (Kind::Orders, settings.reconcile_interval),
         (Kind::Deep { days: settings.reconcile_deep_days }, settings.reconcile_deep_interval),

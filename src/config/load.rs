@@ -422,6 +422,49 @@ mod tests {
     }
 
     #[test]
+    fn further_apps_bring_their_push_keys_and_are_named_by_shops() {
+        let toml = "
+            [[partners]]
+            partner_id = 2000002
+            partner_key_env = 'OTHER'
+            webhook_partner_key = 'new,old'
+            [[shops]]
+            shop_id = 7
+            partner_id = 2000002
+            access_token = 'a'
+        ";
+        let mut inputs = with_toml(&[("PARTNER_ID", "2000001"), ("PARTNER_KEY", "k"), ("OTHER", "o")], toml);
+        inputs.environment.insert("WEBHOOK_PARTNER_KEY".into(), "w".into());
+        let shopee = load(&inputs).config.shopee;
+        assert_eq!(shopee.further_apps[0].partner_id, 2_000_002);
+        assert_eq!(
+            shopee.push_keys.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(),
+            ["w", "new", "old"]
+        );
+        assert_eq!(shopee.shops[0].partner_id, Some(2_000_002));
+
+        let toml = "
+            [[partners]]
+            partner_id = 2000001
+            partner_key = 'k'
+            [[partners]]
+            partner_id = 3
+            [[shops]]
+            shop_id = 7
+            partner_id = 4
+            access_token = 'a'
+        ";
+        assert_eq!(
+            faults(&with_toml(&[("PARTNER_ID", "2000001"), ("PARTNER_KEY", "k")], toml), &Roles::none()),
+            [
+                "pushbox.toml [[partners]] 1: listed twice",
+                "pushbox.toml [[partners]] 2 partner_key: not set",
+                "pushbox.toml [[shops]] 1 partner_id: there is no app 4",
+            ]
+        );
+    }
+
+    #[test]
     fn tables_that_lack_or_repeat_something_are_faults() {
         let toml = "
             [[shops]]

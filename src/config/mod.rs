@@ -132,7 +132,9 @@ pub struct ShopeeSettings {
     pub partner_id: Option<i64>,
     /// `PARTNER_KEY`: signs API calls.
     pub partner_key: Option<SecretString>,
-    /// `WEBHOOK_PARTNER_KEY`: push keys, comma separated for rotation.
+    /// `[[partners]]`: further apps.
+    pub further_apps: Vec<ShopeeApp>,
+    /// `WEBHOOK_PARTNER_KEY`: push keys, comma separated for rotation; then those of the further apps.
     pub push_keys: Vec<SecretString>,
     /// `CALLBACK_URL`: exactly as saved in the console.
     pub callback_url: Option<String>,
@@ -169,9 +171,20 @@ pub struct PlatformApi {
     pub recreate: bool,
 }
 
+/// An app of Shopee.
+#[derive(Debug, Clone)]
+pub struct ShopeeApp {
+    /// Its partner id.
+    pub partner_id: i64,
+    /// Signs API calls.
+    pub partner_key: SecretString,
+}
+
 /// A shop whose tokens are imported into the database when it is not there yet.
 #[derive(Debug, Clone)]
 pub struct ShopImport {
+    /// The app that it has authorized; none: that of `PARTNER_ID`.
+    pub partner_id: Option<i64>,
     /// The shop.
     pub shop_id: i64,
     /// Its access token.

@@ -9,27 +9,31 @@ use crate::config::fault::Refusal;
 use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
-use crate::config::{ShopImport, ShopeeSettings, ShopeeSignature, parse, sources};
+use crate::config::{ShopImport, ShopeeApp, ShopeeSettings, ShopeeSignature, parse, sources};
 use crate::domain::sources::{BasePart, Form, Source};
 
 /// Receiving from Shopee and calling its API.
 pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
     let api_url = api_url(lookup);
     let auth_url = lookup.http_url(&set::SHOPEE_AUTH_URL).unwrap_or_else(|| auth_url(&api_url));
-    let settings = ShopeeSettings {
-        partner_id: lookup.optional(&set::PARTNER_ID, |text| parse::number(text, 1, i64::MAX)),
+    let partner_id = lookup.optional(&set::PARTNER_ID, |text| parse::number(text, 1, i64::MAX));
+    let (further_apps, further_keys) = further_apps(lookup, partner_id);
+    let mut settings = ShopeeSettings {
+        partner_id,
         partner_key: lookup.optional(&set::PARTNER_KEY, key),
         push_keys: lookup.optional(&set::WEBHOOK_PARTNER_KEY, keys).unwrap_or_default(),
         callback_url: lookup.optional(&set::CALLBACK_URL, parse::callback_url),
         signatures: lookup.value(&set::SHOPEE_SIGNATURE, parse::signatures),
         networks: lookup.value(&set::SHOPEE_NETWORKS, parse::networks),
-        shops: shops(lookup),
+        shops: shops(lookup, partner_id, &further_apps),
+        further_apps,
         api_url,
         auth_url,
         redirect_url: lookup.http_url(&set::SHOPEE_REDIRECT_URL),
         calls_per_second: lookup.value(&set::SHOPEE_CALLS_PER_SECOND, |text| parse::number(text, 1, 10_000)),
         shop_concurrency: lookup.value(&set::SHOPEE_SHOP_CONCURRENCY, |text| parse::number(text, 1, 100)),
     };
+    settings.push_keys.extend(further_keys);
     // Who declares other sources need not have Shopee.
     let any = lookup.file.sources.is_empty() || is_set(lookup);
     if roles.has(Role::Receiver) && any {
@@ -48,7 +52,8 @@ pub(super) fn shopee(lookup: &mut Lookup<'_>, roles: &Roles) -> ShopeeSettings {
     }
     let api = [&set::PARTNER_ID, &set::PARTNER_KEY];
     let works = roles.has(Role::Worker) || roles.has(Role::Scheduler);
-    if (works && any) || api.iter().any(|one| lookup.is_given(one)) {
+    let further = !settings.further_apps.is_empty();
+    if (works && any) || further || api.iter().any(|one| lookup.is_given(one)) {
         for setting in api {
             lookup.require(
                 setting,
@@ -158,8 +163,34 @@ fn keys(text: &str) -> Result<Vec<SecretString>, Refusal> {
     Ok(keys)
 }
 
+/// The apps besides that of `PARTNER_ID`, and their push keys.
+fn further_apps(lookup: &mut Lookup<'_>, first: Option<i64>) -> (Vec<ShopeeApp>, Vec<SecretString>) {
+    let (mut apps, mut push_keys): (Vec<ShopeeApp>, Vec<_>) = (Vec::new(), Vec::new());
+    for entry in std::mem::take(&mut lookup.file.partners) {
+        let id = lookup
+            .required(&entry, "partner_id")
+            .and_then(|found| lookup.parsed(found, |text| parse::number(text, 1, i64::MAX)));
+        let before = lookup.faults.len();
+        let api_key = lookup.in_entry(&entry, "partner_key", true);
+        let api_key = api_key.and_then(|found| lookup.parsed(found, key));
+        if api_key.is_none() && lookup.faults.len() == before {
+            lookup.missing(&entry, "partner_key");
+        }
+        if let Some(found) = lookup.in_entry(&entry, "webhook_partner_key", true) {
+            push_keys.extend(lookup.parsed(found, keys).unwrap_or_default());
+        }
+        let (Some(partner_id), Some(partner_key)) = (id, api_key) else { continue };
+        if Some(partner_id) == first || apps.iter().any(|app| app.partner_id == partner_id) {
+            lookup.twice(&entry);
+        } else {
+            apps.push(ShopeeApp { partner_id, partner_key });
+        }
+    }
+    (apps, push_keys)
+}
+
 /// The shop of the environment, then those of the file; the environment wins for a shop that is in both.
-fn shops(lookup: &mut Lookup<'_>) -> Vec<ShopImport> {
+fn shops(lookup: &mut Lookup<'_>, first: Option<i64>, further: &[ShopeeApp]) -> Vec<ShopImport> {
     let mut shops = Vec::new();
     let shop_id = lookup.optional(&set::SHOP_ID, |text| parse::number(text, 1, i64::MAX));
     let access_token = lookup.optional(&set::ACCESS_TOKEN, key);
@@ -176,13 +207,22 @@ fn shops(lookup: &mut Lookup<'_>) -> Vec<ShopImport> {
         }
     }
     if let (Some(shop_id), Some(access_token)) = (shop_id, access_token) {
-        shops.push(ShopImport { shop_id, access_token, refresh_token });
+        shops.push(ShopImport { partner_id: None, shop_id, access_token, refresh_token });
     }
+    let partner = |text: &str| {
+        let id = parse::number(text, 1, i64::MAX)?;
+        let known = first == Some(id) || further.iter().any(|app| app.partner_id == id);
+        known.then_some(id).ok_or_else(|| {
+            Refusal::new(format!("there is no app {id}"), "Name PARTNER_ID or that of a [[partners]] table.")
+        })
+    };
     let mut seen = BTreeSet::new();
     for entry in std::mem::take(&mut lookup.file.shops) {
         let id = lookup
             .required(&entry, "shop_id")
             .and_then(|found| lookup.parsed(found, |text| parse::number(text, 1, i64::MAX)));
+        let partner_id = lookup.in_entry(&entry, "partner_id", false);
+        let partner_id = partner_id.and_then(|found| lookup.parsed(found, partner));
         let before = lookup.faults.len();
         let mut token = |name: &str| {
             let found = lookup.in_entry(&entry, name, true)?;
@@ -196,7 +236,7 @@ fn shops(lookup: &mut Lookup<'_>) -> Vec<ShopImport> {
         if !seen.insert(shop_id) {
             lookup.twice(&entry);
         } else if shops.iter().all(|shop| shop.shop_id != shop_id) {
-            shops.push(ShopImport { shop_id, access_token, refresh_token });
+            shops.push(ShopImport { partner_id, shop_id, access_token, refresh_token });
         }
     }
     shops

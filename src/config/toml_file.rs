@@ -22,6 +22,8 @@ pub(super) struct TomlFile {
     pub(super) directory: PathBuf,
     /// The settings, by lower-case name, with `_env` and `_file` for secrets.
     pub(super) settings: Entry,
+    /// `[[partners]]`.
+    pub(super) partners: Vec<Entry>,
     /// `[[shops]]`.
     pub(super) shops: Vec<Entry>,
     /// `[[chats]]`.
@@ -34,8 +36,18 @@ pub(super) struct TomlFile {
     pub(super) sources: Vec<(String, toml::Table)>,
 }
 
+const PARTNER_KEYS: &[&str] = &[
+    "partner_id",
+    "partner_key",
+    "partner_key_env",
+    "partner_key_file",
+    "webhook_partner_key",
+    "webhook_partner_key_env",
+    "webhook_partner_key_file",
+];
 const SHOP_KEYS: &[&str] = &[
     "shop_id",
+    "partner_id",
     "access_token",
     "access_token_env",
     "access_token_file",
@@ -83,14 +95,15 @@ impl TomlFile {
             None => Vec::new(),
             Some(value) => entries(&format!("{label} [[{key}]]"), value, keys, faults),
         };
+        let partners = list("partners", PARTNER_KEYS);
         let (shops, chats, spreadsheets) =
             (list("shops", SHOP_KEYS), list("chats", CHAT_KEYS), list("spreadsheets", SPREADSHEET_KEYS));
         let forwards = list("forwards", FORWARD_KEYS);
         let keys = setting_keys();
-        let lists = ["shops", "chats", "spreadsheets", "forwards", "sources"];
+        let lists = ["partners", "shops", "chats", "spreadsheets", "forwards", "sources"];
         let keys: Vec<_> = keys.iter().map(String::as_str).chain(lists).collect();
         let settings = entry(label, table, &keys, faults);
-        Self { directory, settings, shops, chats, spreadsheets, forwards, sources }
+        Self { directory, settings, partners, shops, chats, spreadsheets, forwards, sources }
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::outcome::{Caller, after, after_database};
 use crate::clients::error::ClientError;
-use crate::clients::shopee::{Credentials, MAX_ORDERS, ShopeeClient};
+use crate::clients::shopee::{Apps, Credentials, MAX_ORDERS, ShopeeClient};
 use crate::domain::job::EnrichOrder;
 use crate::domain::money::net_income;
 use crate::domain::order::{Order, OrderIncome, OrderRef};
@@ -40,7 +40,7 @@ pub struct EnrichHandler {
     /// The database.
     pub pool: PgPool,
     /// The platform.
-    pub client: ShopeeClient,
+    pub apps: Apps,
     /// Opens tokens.
     pub sealer: Sealer,
     /// What follows.
@@ -103,9 +103,21 @@ impl EnrichHandler {
             Ok(found) => found,
             Err(outcome) => return Ok(all(jobs, &outcome)),
         };
-        let remedy = self.client.authorization_remedy();
-        let caller = Caller { platform: PLATFORM, shop_id, access_token: &sealed, remedy };
-        match self.fetch(&credentials, &caller, jobs).await {
+        let client = match self.apps.of(credentials.partner_id) {
+            Ok(client) => client,
+            Err(error) => {
+                let outcome = Outcome::Wait { on: error.to_string(), after: AFTER_UNKNOWN_SHOP };
+                return Ok(all(jobs, &outcome));
+            }
+        };
+        let app = format!("{APP}{}", client.suffix());
+        let pause = destinations::find_pause(&mut *self.pool.acquire().await?, platform, &app).await?;
+        if let Some(pause) = pause {
+            return Ok(all(jobs, &Outcome::Wait { on: pause.reason, after: pause.remaining }));
+        }
+        let remedy = client.authorization_remedy();
+        let caller = Caller { platform: PLATFORM, shop_id, app: &app, access_token: &sealed, remedy };
+        match self.fetch(client, &credentials, &caller, jobs).await {
             Ok((fetched, mut outcomes)) => {
                 breakers::succeed(&mut *self.pool.acquire().await?, platform, shop_id).await?;
                 outcomes.extend(self.keep(fetched).await);
@@ -134,10 +146,6 @@ impl EnrichHandler {
             return Err(Outcome::Dead { error: format!("{platform} has no shop {shop_id:?} to ask") });
         };
         let mut connection = self.pool.acquire().await.map_err(|error| after_database(&error))?;
-        let pause = destinations::find_pause(&mut connection, platform, APP).await;
-        if let Some(pause) = pause.map_err(|error| after_database(&error))? {
-            return Err(Outcome::Wait { on: pause.reason, after: pause.remaining });
-        }
         let shop = shops::find_shop(&mut connection, platform, shop_id)
             .await
             .map_err(|error| after_database(&error))?;
@@ -152,12 +160,13 @@ impl EnrichHandler {
             .sealer
             .open(&sealed, &token_place(platform, shop_id, "access"))
             .map_err(|error| wait(error.to_string()))?;
-        Ok((Credentials { shop_id: id, access_token }, sealed))
+        Ok((Credentials { shop_id: id, partner_id: shop.partner_id, access_token }, sealed))
     }
 
     /// Asks for the orders, then for the income of those that are fresh enough.
     async fn fetch<'a>(
         &self,
+        client: &ShopeeClient,
         credentials: &Credentials,
         caller: &Caller<'_>,
         jobs: &'a [Job<EnrichOrder>],
@@ -169,7 +178,7 @@ impl EnrichHandler {
             PLATFORM,
             "order/get_order_detail",
             ClientError::class,
-            self.client.order_detail(credentials, &numbers),
+            client.order_detail(credentials, &numbers),
         )
         .await?;
         let mut outcomes = HashMap::new();
@@ -187,7 +196,7 @@ impl EnrichHandler {
                 fetched.push(Fetched { job, order, income: None });
             }
         }
-        self.fetch_income(credentials, caller, &mut fetched, &mut outcomes).await;
+        self.fetch_income(client, credentials, caller, &mut fetched, &mut outcomes).await;
         Ok((fetched, outcomes))
     }
 
@@ -195,6 +204,7 @@ impl EnrichHandler {
     /// it is tried again, and at the last attempt kept without.
     async fn fetch_income(
         &self,
+        client: &ShopeeClient,
         credentials: &Credentials,
         caller: &Caller<'_>,
         fetched: &mut Vec<Fetched<'_>>,
@@ -208,7 +218,7 @@ impl EnrichHandler {
                 PLATFORM,
                 "payment/get_escrow_detail_batch",
                 ClientError::class,
-                self.client.escrow_batch(credentials, &numbers),
+                client.escrow_batch(credentials, &numbers),
             );
             match asked.await {
                 Ok(answers) => {

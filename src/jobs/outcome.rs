@@ -6,7 +6,6 @@ use sqlx::PgPool;
 
 use crate::clients::error::{ClientError, Concern};
 use crate::queue::Outcome;
-use crate::store::call_budget::APP;
 use crate::store::shop_tokens::require_authorization;
 use crate::store::{self, destinations, schedules, shops};
 
@@ -23,6 +22,8 @@ const AFTER_DATABASE: Duration = Duration::from_secs(1);
 pub(crate) struct Caller<'a> {
     pub platform: &'a str,
     pub shop_id: &'a str,
+    /// The destination that stands for the app.
+    pub app: &'a str,
     /// The sealed token that was used.
     pub access_token: &'a str,
     /// What a person does when the shop has to be authorized again.
@@ -68,7 +69,7 @@ async fn note(pool: &PgPool, caller: &Caller<'_>, error: &ClientError) -> Result
             {
                 tracing::error!(shop.id = caller.shop_id, %error, "shop {} has to be authorized again", caller.shop_id);
             }
-            let name = if *concern == Concern::App { APP } else { caller.shop_id };
+            let name = if *concern == Concern::App { caller.app } else { caller.shop_id };
             destinations::pause(
                 &mut connection,
                 caller.platform,

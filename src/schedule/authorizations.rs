@@ -4,7 +4,7 @@
 //! A shop that Shopee does not list any more has to be authorized again: people are told once with the link, and
 //! its jobs wait without losing attempts. One whose authorization ends soon is told of in time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::Task;
+use super::{Task, of_app};
 use crate::clients::error::ClientError;
 use crate::clients::shopee::{AuthorizedShop, ShopeeClient};
 use crate::domain::shopee::push::PLATFORM;
@@ -54,9 +54,13 @@ impl Task for Authorizations {
         let ends: HashMap<String, Option<DateTime<Utc>>> =
             listed.iter().map(|shop| (shop.shop_id.to_string(), shop.expires_at)).collect();
         let mut connection = self.pool.acquire().await?;
-        let known = shops::list_states(&mut connection, PLATFORM).await?;
+        let app = of_app(&self.client);
+        let mut known = shops::list_states(&mut connection, PLATFORM).await?;
+        // Of a shop that has authorized several apps, this one's list counts if its tokens are this one's.
+        let others: HashSet<String> =
+            known.extract_if(.., |shop| !app.has(shop.partner_id)).map(|shop| shop.shop_id).collect();
         let (mut confirmed, mut lost) = (0, 0);
-        for shop in &listed {
+        for shop in listed.iter().filter(|shop| !others.contains(&shop.shop_id.to_string())) {
             let seen = Listed {
                 region: shop.region.as_deref(),
                 authorized_at: shop.authorized_at,
@@ -74,7 +78,10 @@ impl Task for Authorizations {
             lost += i32::from(self.lose(&shop.shop_id).await?);
         }
         let expiring = self.tell_expiring().await?;
-        let unknown = ends.keys().filter(|id| known.iter().all(|shop| shop.shop_id != **id)).count();
+        let unknown = ends
+            .keys()
+            .filter(|id| !others.contains(*id) && known.iter().all(|shop| shop.shop_id != **id))
+            .count();
         Ok(json!({
             "listed": listed.len(), "confirmed": confirmed, "lost": lost, "expiring": expiring, "unknown": unknown,
         }))
@@ -109,20 +116,22 @@ impl Authorizations {
 
     /// One alert per shop and end: an authorization that was renewed is over, and its next end is news.
     async fn tell_expiring(&self) -> Result<usize, sqlx::Error> {
-        const PREFIX: &str = "authorization:shopee:";
+        let prefix = format!("authorization:{PLATFORM}{}:", self.client.suffix());
         let remedy = self.client.authorization_remedy();
         let mut transaction = store::begin(&self.pool).await?;
-        let soon = shops::list_expiring(&mut transaction, PLATFORM, i32::from(self.warn_days)).await?;
+        let soon =
+            shops::list_expiring(&mut transaction, PLATFORM, of_app(&self.client), i32::from(self.warn_days))
+                .await?;
         let mut open = Vec::new();
         for (shop_id, expires_at) in &soon {
-            let key = format!("{PREFIX}{shop_id}:{}", expires_at.timestamp());
+            let key = format!("{prefix}{shop_id}:{}", expires_at.timestamp());
             let day = expires_at.format("%Y-%m-%d %H:%M");
             let title = format!("The authorization of shop {shop_id} ends on {day} UTC");
             let alert = Alert { key: &key, severity: Severity::Warning, title: &title, remedy: &remedy };
             raise(&mut transaction, &alert).await?;
             open.push(key);
         }
-        resolve_others(&mut transaction, PREFIX, &open).await?;
+        resolve_others(&mut transaction, &prefix, &open).await?;
         transaction.commit().await?;
         Ok(soon.len())
     }

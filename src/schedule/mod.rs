@@ -18,13 +18,16 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::clients::shopee::ShopeeClient;
 use crate::observability::metrics;
 use crate::store::schedules::{
     ask_run, claim_tick, ensure, finish_run, keep_run, nobody_ran_for, prune_runs,
 };
+use crate::store::shops::OfApp;
 
 pub mod alerts;
 pub mod authorizations;
+pub mod each_app;
 pub mod lost_pushes;
 pub mod maintain;
 pub mod poll_orders;
@@ -42,6 +45,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RUNS_KEPT: i64 = 500;
 /// Some task is due every few seconds; when none began for so long, nobody was there.
 const OUTAGE: Duration = Duration::from_mins(2);
+
+/// The shops of a client's app.
+fn of_app(client: &ShopeeClient) -> OfApp {
+    OfApp { partner_id: client.partner_id(), is_first: client.is_first() }
+}
 
 /// Something to be done every so often.
 #[async_trait]

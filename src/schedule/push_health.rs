@@ -18,8 +18,6 @@ use crate::observability::metrics::timed_call;
 use crate::store;
 use crate::store::alerts::{Alert, Severity, raise, resolve_others};
 
-/// What all keys of these alerts begin with.
-const PREFIX: &str = "pushes:shopee:settings:";
 /// Keys are not for novels.
 const LONGEST_KEY: usize = 200;
 
@@ -65,12 +63,14 @@ impl Task for PushHealth {
         let asked =
             timed_call(PLATFORM, "push/get_app_push_config", ClientError::class, self.client.push_config());
         let settings = asked.await.context("reading the push settings")?;
+        // What all keys of these alerts begin with.
+        let prefix = format!("pushes:{PLATFORM}{}:settings:", self.client.suffix());
         let found = findings(&settings, self.callback_url.as_deref(), &self.routes);
         let mut transaction = store::begin(&self.pool).await?;
         let mut open = Vec::new();
         let mut raised = 0;
         for finding in &found {
-            let key: String = format!("{PREFIX}{}", finding.key).chars().take(LONGEST_KEY).collect();
+            let key: String = format!("{prefix}{}", finding.key).chars().take(LONGEST_KEY).collect();
             let severity = if finding.critical { Severity::Critical } else { Severity::Warning };
             let alert = Alert { key: &key, severity, title: &finding.title, remedy: &finding.remedy };
             raised += i32::from(raise(&mut transaction, &alert).await?);
@@ -78,9 +78,9 @@ impl Task for PushHealth {
         }
         if settings.is_suspended() {
             // What became worse is not over.
-            open.push(format!("{PREFIX}warning"));
+            open.push(format!("{prefix}warning"));
         }
-        let resolved = resolve_others(&mut transaction, PREFIX, &open).await?;
+        let resolved = resolve_others(&mut transaction, &prefix, &open).await?;
         transaction.commit().await?;
         Ok(json!({
             "status": settings.live_push_status, "findings": found.len(), "raised": raised, "resolved": resolved,

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::Task;
+use super::{Task, of_app};
 use crate::clients::error::{ClientError, Concern};
 use crate::clients::shopee::{ShopeeClient, TokenPair};
 use crate::domain::job::Queue;
@@ -100,10 +100,13 @@ impl Task for RefreshTokens {
 impl RefreshTokens {
     /// Refreshes shop after shop until none is due.
     async fn work(&self, tally: &Tally) -> anyhow::Result<()> {
+        let app = of_app(&self.client);
         while !tally.over.load(Ordering::Relaxed) {
             let lease = Uuid::new_v4();
             let mut connection = self.pool.acquire().await?;
-            let Some(refresh) = claim_refresh(&mut connection, PLATFORM, lease, LEASE).await? else { break };
+            let Some(refresh) = claim_refresh(&mut connection, PLATFORM, app, lease, LEASE).await? else {
+                break;
+            };
             // The old token is in use elsewhere while we wait for the platform; the connection is not.
             drop(connection);
             if let Err(error) = self.refresh(&refresh, lease, tally).await {

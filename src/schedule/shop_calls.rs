@@ -1,12 +1,11 @@
 //! Calls that tasks make on behalf of shops: with the stored token, and with what follows from a refusal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
 use crate::clients::error::{ClientError, Concern};
-use crate::clients::shopee::{Credentials, ShopeeClient};
+use crate::clients::shopee::{Apps, Credentials, ShopeeClient};
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::store;
@@ -23,7 +22,7 @@ pub struct ShopCalls {
     /// The database.
     pub pool: PgPool,
     /// The platform.
-    pub client: Arc<ShopeeClient>,
+    pub apps: Apps,
     /// Opens tokens.
     pub sealer: Sealer,
 }
@@ -37,6 +36,11 @@ impl ShopCalls {
         self.find(shop_id).await.map(|(credentials, _)| credentials)
     }
 
+    /// The client of the app that the token belongs to; `Configuration` if it is not set any more.
+    pub(super) fn client(&self, credentials: &Credentials) -> Result<&ShopeeClient, ClientError> {
+        self.apps.of(credentials.partner_id).map(AsRef::as_ref)
+    }
+
     async fn find(&self, shop_id: &str) -> Result<(Credentials, String), ClientError> {
         let refused =
             |message: String| ClientError::configuration(Concern::Account, message, "look at the shop");
@@ -47,13 +51,14 @@ impl ShopCalls {
         let mut connection = self.pool.acquire().await.map_err(unavailable)?;
         let shop = shops::find_shop(&mut connection, PLATFORM, shop_id).await.map_err(unavailable)?;
         let shop = shop.filter(|shop| shop.state == "active");
+        let partner_id = shop.as_ref().and_then(|shop| shop.partner_id);
         let sealed = shop.and_then(|shop| shop.access_token);
         let (Some(sealed), Ok(id)) = (sealed, shop_id.parse()) else {
             return Err(refused(format!("shop {shop_id} is not authorized")));
         };
         let place = token_place(PLATFORM, shop_id, "access");
         let access_token = self.sealer.open(&sealed, &place).map_err(|error| refused(error.to_string()))?;
-        Ok((Credentials { shop_id: id, access_token }, sealed))
+        Ok((Credentials { shop_id: id, partner_id, access_token }, sealed))
     }
 
     /// A newer token than the one that was refused: has it refreshed, and waits a while for that.
@@ -93,8 +98,10 @@ impl ShopCalls {
         if !error.needs_authorization() {
             return Ok(());
         }
-        let remedy = self.client.authorization_remedy();
         let mut transaction = store::begin(&self.pool).await?;
+        let shop = shops::find_shop(&mut transaction, PLATFORM, shop_id).await?;
+        let app = self.apps.of(shop.and_then(|shop| shop.partner_id));
+        let remedy = app.unwrap_or_else(|_| self.apps.first()).authorization_remedy();
         let reason = error.to_string();
         if require_authorization(&mut transaction, PLATFORM, shop_id, &reason, &remedy).await? {
             tracing::error!(shop.id = shop_id, %error, "shop {shop_id} has to be authorized again");

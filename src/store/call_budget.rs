@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-/// The destination that stands for an app as a whole.
+/// The destination that stands for an app as a whole; a further app of a platform has its id behind it.
 pub const APP: &str = "app";
 
 /// The share of the configured rate that is left now, of row `d`: from a half to all of it in five minutes.
@@ -45,6 +45,7 @@ macro_rules! turn {
 pub async fn take_turn(
     connection: &mut PgConnection,
     platform: &str,
+    app: &str,
     per_second: u32,
     patience: Duration,
 ) -> Result<Result<Duration, Duration>, sqlx::Error> {
@@ -63,7 +64,7 @@ pub async fn take_turn(
         " - clock_timestamp())::float8"
     ))
     .bind(platform)
-    .bind(APP)
+    .bind(app)
     .bind(f64::from(per_second.max(1)))
     .bind(patience.as_secs_f64())
     .fetch_optional(&mut *connection)
@@ -76,7 +77,7 @@ pub async fn take_turn(
          WHERE kind = $1 AND name = $2",
     )
     .bind(platform)
-    .bind(APP)
+    .bind(app)
     .fetch_optional(connection)
     .await?
     .flatten();
@@ -87,7 +88,7 @@ pub async fn take_turn(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn cut_rate(connection: &mut PgConnection, platform: &str) -> Result<(), sqlx::Error> {
+pub async fn cut_rate(connection: &mut PgConnection, platform: &str, app: &str) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "INSERT INTO pushbox.destinations AS d (kind, name, rate_factor, rate_cut_at)
          VALUES ($1, $2, 0.5, clock_timestamp())
@@ -97,7 +98,7 @@ pub async fn cut_rate(connection: &mut PgConnection, platform: &str) -> Result<(
          WHERE d.rate_cut_at IS NULL OR d.rate_cut_at < clock_timestamp() - interval '1 second'"
     ))
     .bind(platform)
-    .bind(APP)
+    .bind(app)
     .execute(connection)
     .await?;
     Ok(())

@@ -13,6 +13,8 @@ pub struct ShopListRow {
     pub platform: String,
     /// The platform's shop id.
     pub shop_id: String,
+    /// The app that its tokens belong to; none: that of `PARTNER_ID`.
+    pub partner_id: Option<i64>,
     /// `active`, `reauthorize` or `disabled`.
     pub state: String,
     /// Why it is not active.
@@ -44,7 +46,7 @@ pub async fn list(
     shop_id: Option<&str>,
 ) -> Result<Vec<ShopListRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT s.platform, s.shop_id, s.state, s.state_reason, s.region,
+        "SELECT s.platform, s.shop_id, s.partner_id, s.state, s.state_reason, s.region,
                 CASE WHEN s.access_token IS NULL THEN 'none' WHEN s.access_token LIKE 'plain:%' THEN 'plain'
                      ELSE 'sealed' END AS tokens,
                 s.access_expires_at, s.refreshed_at, s.refresh_failures, s.authorized_at,

@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::alerts::{Alert, Severity, raise, resolve};
+use super::shops::OfApp;
 
 /// A refresh that is ours to do.
 #[derive(Clone, sqlx::FromRow)]
@@ -50,7 +51,7 @@ pub struct SealedPair<'a> {
     pub access_expires_at: DateTime<Utc>,
 }
 
-/// Takes the lease of the shop whose access token ends first among those that are due, and writes down that
+/// Takes the lease of the app's shop whose access token ends first among those that are due, and writes down that
 /// its refresh token is about to be spent; commit it before the call. Due is a token of unknown life, and one
 /// with less than a quarter of its life or ten minutes left, whichever is shorter.
 ///
@@ -59,6 +60,7 @@ pub struct SealedPair<'a> {
 pub async fn claim_refresh(
     connection: &mut PgConnection,
     platform: &str,
+    app: OfApp,
     lease: Uuid,
     lease_for: Duration,
 ) -> Result<Option<Refresh>, sqlx::Error> {
@@ -67,6 +69,7 @@ pub async fn claim_refresh(
         "WITH due AS (
              SELECT platform, shop_id, refresh_intent_at IS NOT NULL AS recovering FROM pushbox.shops
              WHERE platform = $1 AND state = 'active' AND refresh_token IS NOT NULL
+               AND coalesce(partner_id = $4, $5)
                AND (refresh_lease_until IS NULL OR refresh_lease_until < now())
                AND (refresh_after IS NULL OR refresh_after <= now())
                AND (access_expires_at IS NULL OR access_expires_at <= now()
@@ -83,6 +86,8 @@ pub async fn claim_refresh(
     .bind(platform)
     .bind(lease)
     .bind(lease_for.as_secs_f64())
+    .bind(app.partner_id)
+    .bind(app.is_first)
     .fetch_optional(connection)
     .await
 }
@@ -132,13 +137,14 @@ pub async fn authorize(
     connection: &mut PgConnection,
     platform: &str,
     shop_id: &str,
+    partner_id: i64,
     pair: &SealedPair<'_>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO pushbox.shops AS s (platform, shop_id, access_token, refresh_token, access_expires_at,
-                                         refreshed_at, authorized_at)
-         VALUES ($1, $2, $3, $4, $5, now(), now())
-         ON CONFLICT (platform, shop_id) DO UPDATE SET
+                                         refreshed_at, authorized_at, partner_id)
+         VALUES ($1, $2, $3, $4, $5, now(), now(), $6)
+         ON CONFLICT (platform, shop_id) DO UPDATE SET partner_id = excluded.partner_id,
              access_token = excluded.access_token, refresh_token = excluded.refresh_token,
              access_expires_at = excluded.access_expires_at, refreshed_at = now(), authorized_at = now(),
              token_version = s.token_version + 1, refresh_lease = NULL, refresh_lease_until = NULL,
@@ -150,6 +156,7 @@ pub async fn authorize(
     .bind(pair.access_token)
     .bind(pair.refresh_token)
     .bind(pair.access_expires_at)
+    .bind(partner_id)
     .execute(&mut *connection)
     .await?;
     sqlx::query("UPDATE pushbox.destinations SET paused_until = NULL WHERE kind = $1 AND name = $2")

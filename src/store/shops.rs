@@ -3,11 +3,29 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+/// Says whose shops are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfApp {
+    /// The app.
+    pub partner_id: i64,
+    /// Those of which nobody has noted the app are meant as well.
+    pub is_first: bool,
+}
+
+impl OfApp {
+    /// Whether a shop with this app is meant.
+    pub fn has(self, partner_id: Option<i64>) -> bool {
+        partner_id.map_or(self.is_first, |id| id == self.partner_id)
+    }
+}
+
 /// A shop as it stands in the database.
 #[derive(Clone, sqlx::FromRow)]
 pub struct ShopRow {
     /// The platform's shop id.
     pub shop_id: String,
+    /// The app that its tokens belong to; none: that of `PARTNER_ID`.
+    pub partner_id: Option<i64>,
     /// `active`, `reauthorize` or `disabled`.
     pub state: String,
     /// Why it is not active.
@@ -38,15 +56,17 @@ pub async fn import_shop(
     connection: &mut PgConnection,
     platform: &str,
     shop_id: &str,
+    partner_id: Option<i64>,
     access_token: &str,
     refresh_token: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
-        "INSERT INTO pushbox.shops (platform, shop_id, access_token, refresh_token)
-         VALUES ($1, $2, $3, $4) ON CONFLICT (platform, shop_id) DO NOTHING",
+        "INSERT INTO pushbox.shops (platform, shop_id, partner_id, access_token, refresh_token)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (platform, shop_id) DO NOTHING",
     )
     .bind(platform)
     .bind(shop_id)
+    .bind(partner_id)
     .bind(access_token)
     .bind(refresh_token)
     .execute(connection)
@@ -64,7 +84,7 @@ pub async fn find_shop(
     shop_id: &str,
 ) -> Result<Option<ShopRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT shop_id, state, state_reason, access_token, refresh_token, access_expires_at
+        "SELECT shop_id, partner_id, state, state_reason, access_token, refresh_token, access_expires_at
          FROM pushbox.shops WHERE platform = $1 AND shop_id = $2",
     )
     .bind(platform)
@@ -119,6 +139,8 @@ pub async fn now(connection: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::E
 pub struct ShopState {
     /// The shop.
     pub shop_id: String,
+    /// The app that its tokens belong to; none: that of `PARTNER_ID`.
+    pub partner_id: Option<i64>,
     /// `active`, `reauthorize` or `disabled`.
     pub state: String,
     /// When a code was exchanged, or what the platform says.
@@ -134,7 +156,7 @@ pub async fn list_states(
     platform: &str,
 ) -> Result<Vec<ShopState>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT shop_id, state, authorized_at FROM pushbox.shops WHERE platform = $1 ORDER BY shop_id",
+        "SELECT shop_id, partner_id, state, authorized_at FROM pushbox.shops WHERE platform = $1 ORDER BY shop_id",
     )
     .bind(platform)
     .fetch_all(connection)
@@ -177,22 +199,26 @@ pub async fn note_listed(
     Ok(done.rows_affected())
 }
 
-/// Active shops whose authorization ends within so many days, with when.
+/// Active shops of an app whose authorization ends within so many days, with when.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn list_expiring(
     connection: &mut PgConnection,
     platform: &str,
+    app: OfApp,
     days: i32,
 ) -> Result<Vec<(String, DateTime<Utc>)>, sqlx::Error> {
     sqlx::query_as(
         "SELECT shop_id, authorization_expires_at FROM pushbox.shops
          WHERE platform = $1 AND state = 'active' AND authorization_expires_at < now() + $2 * interval '1 day'
+           AND coalesce(partner_id = $3, $4)
          ORDER BY shop_id",
     )
     .bind(platform)
     .bind(days)
+    .bind(app.partner_id)
+    .bind(app.is_first)
     .fetch_all(connection)
     .await
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod alerts;
+mod apps;
 mod audit;
 mod audits;
 mod bell;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pushbox::clients::shopee::ShopeeClient;
+use pushbox::clients::shopee::Apps;
 use pushbox::clock;
 use pushbox::domain::job::Queue;
 use pushbox::domain::route::Routes;
@@ -263,7 +263,7 @@ async fn a_token_that_ends_and_a_platform_that_fails_are_waited_for() {
 struct World {
     simulator: Simulator,
     database: TestDatabase,
-    client: Arc<ShopeeClient>,
+    apps: Apps,
     sealer: Sealer,
 }
 
@@ -272,21 +272,21 @@ impl World {
         let simulator = simulated_world(SimulatorOptions::default()).await;
         let database = database().await;
         let config = config(&simulator, &database.url);
-        let client = Arc::new(ShopeeClient::new(&config.shopee, clock::system()).expect("a client"));
+        let apps = Apps::new(&config.shopee, &clock::system(), |client| client).expect("a client");
         let sealer = Sealer::new(config.encryption_key.as_ref()).expect("a key");
         let pair = simulator.shop_tokens(SHOP).expect("a pair");
         let id = SHOP.to_string();
         let access = sealer.seal(&pair.access_token.into(), &token_place("shopee", &id, "access"));
         let mut connection = database.pool.acquire().await.expect("a connection");
-        import_shop(&mut connection, "shopee", &id, &access, None).await.expect("imported");
+        import_shop(&mut connection, "shopee", &id, None, &access, None).await.expect("imported");
         drop(connection);
-        Self { simulator, database, client, sealer }
+        Self { simulator, database, apps, sealer }
     }
 
     fn task(&self, pool: PgPool) -> Reconcile {
-        let (client, sealer) = (self.client.clone(), self.sealer.clone());
+        let (apps, sealer) = (self.apps.clone(), self.sealer.clone());
         Reconcile {
-            shops: Arc::new(ShopCalls { pool: pool.clone(), client, sealer }),
+            shops: Arc::new(ShopCalls { pool: pool.clone(), apps, sealer }),
             pool,
             clock: clock::system(),
             plan: Plan {
@@ -440,7 +440,7 @@ async fn play(app: &TestApp, plan: &Arc<Traffics>) {
     for (shop_id, pair) in shops.iter().filter(|(shop_id, _)| **shop_id != SHOP) {
         let unsealed = |token: &str| format!("plain:{token}");
         let (access, refresh) = (unsealed(&pair.access_token), unsealed(&pair.refresh_token));
-        import_shop(&mut connection, "shopee", &shop_id.to_string(), &access, Some(&refresh))
+        import_shop(&mut connection, "shopee", &shop_id.to_string(), None, &access, Some(&refresh))
             .await
             .expect("imported");
     }

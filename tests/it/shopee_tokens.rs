@@ -61,7 +61,7 @@ impl World {
         let seal = |token: &str, which| self.sealer.seal(&token.into(), &token_place("shopee", &id, which));
         let (access, refresh) = (seal(&pair.access_token, "access"), seal(&pair.refresh_token, "refresh"));
         let mut connection = self.database.pool.acquire().await.expect("a connection");
-        import_shop(&mut connection, "shopee", &id, &access, Some(&refresh)).await.expect("imported");
+        import_shop(&mut connection, "shopee", &id, None, &access, Some(&refresh)).await.expect("imported");
     }
 
     /// A process that refreshes and dies at its n-th await point; true: it had fewer and did not die.
@@ -316,6 +316,7 @@ async fn a_thousand_shops_are_refreshed_once_each_within_the_budget_by_two_repli
             &mut transaction,
             "shopee",
             &id,
+            None,
             &plain(&pair.access_token),
             Some(&plain(&pair.refresh_token)),
         )

@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::AdminState;
 use crate::admin::error::{ApiError, ChangeRefusals, Outside, Refusals, Unusable};
-use crate::admin::extract::Json as Body;
+use crate::admin::extract::{Json as Body, Query};
 use crate::admin::frame::RequestId;
 use crate::admin::operations::{PushSettings, PushSettingsChange};
 use crate::store;
@@ -46,10 +46,21 @@ pub struct PushConfigEnvelope {
     pub push_config: PushConfigView,
 }
 
+/// Which app is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AppQuery {
+    /// The app; that of `PARTNER_ID` when left out
+    pub partner_id: Option<i64>,
+}
+
 /// What is to be different about the push settings; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PushConfigRequest {
+    /// The app; that of `PARTNER_ID` when left out.
+    pub partner_id: Option<i64>,
     /// Deliver to this URL; Shopee probes it first.
     pub callback_url: Option<String>,
     /// Codes to deliver; only 1 to 13 can be switched here.
@@ -77,15 +88,19 @@ pub struct PushConfigChanged {
 /// Get the push settings
 #[utoipa::path(
     get, path = "/shopee/push-config", operation_id = "get_push_config", tag = "shopee",
+    params(AppQuery),
     responses(
         (status = 200, description = "The settings as Shopee has them", body = PushConfigEnvelope,
             example = json!({"push_config": {"callback_url": "https://hooks.example.com/webhook/shopee",
                 "status": "Normal", "on": [1, 2, 3, 4, 12], "off": [9], "blocked_shop_ids": [], "findings": []}})),
-        Outside, Refusals,
+        Unusable, Outside, Refusals,
     ),
 )]
-pub async fn get_push_config(State(state): State<AdminState>) -> Result<Json<PushConfigEnvelope>, ApiError> {
-    let settings = state.shopee()?.push_settings().await?;
+pub async fn get_push_config(
+    State(state): State<AdminState>,
+    Query(query): Query<AppQuery>,
+) -> Result<Json<PushConfigEnvelope>, ApiError> {
+    let settings = state.shopee()?.push_settings(query.partner_id).await?;
     Ok(Json(PushConfigEnvelope { push_config: settings.into() }))
 }
 
@@ -116,13 +131,13 @@ pub async fn set_push_config(
     if change.on.iter().any(|code| change.off.contains(code)) {
         return Err(ApiError::bad_request("on: a code cannot be switched on and off at once"));
     }
-    let difference = state.shopee()?.change_push_settings(&change, write).await?;
+    let difference = state.shopee()?.change_push_settings(request.partner_id, &change, write).await?;
     let written = write && !difference.is_empty();
     if written {
         let mut transaction = store::begin(&state.pool).await?;
         // Alerts about the settings are looked at again.
         schedules::ask_run(&mut transaction, "push_health").await?;
-        let detail = json!({ "difference": difference });
+        let detail = json!({ "difference": difference, "partner_id": request.partner_id });
         let action = AdminAction {
             request_id: &request_id.0,
             action: "set_push_config",

@@ -32,6 +32,8 @@ pub struct ShopView {
     pub platform: String,
     /// The platform's shop id.
     pub shop_id: String,
+    /// The app that its tokens belong to; none: that of `PARTNER_ID`.
+    pub partner_id: Option<i64>,
     /// `active`, `reauthorize` (its seller has to authorize again) or `disabled` (by a person).
     pub state: String,
     /// Why it is not active.
@@ -59,6 +61,7 @@ impl From<ShopListRow> for ShopView {
         Self {
             platform: row.platform,
             shop_id: row.shop_id,
+            partner_id: row.partner_id,
             state: row.state,
             state_reason: row.state_reason,
             region: row.region,
@@ -91,6 +94,8 @@ pub struct ShopEnvelope {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkRequest {
+    /// The app; that of `PARTNER_ID` when left out.
+    pub partner_id: Option<i64>,
     /// Where Shopee sends the seller on; `SHOPEE_REDIRECT_URL` when left out. Its domain is the app's Redirect URL
     /// Domain.
     pub redirect_url: Option<String>,
@@ -114,6 +119,8 @@ pub struct LinkAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRequest {
+    /// The app that was authorized; that of `PARTNER_ID` when left out.
+    pub partner_id: Option<i64>,
     /// The code; works once, for ten minutes.
     #[schema(value_type = String)]
     pub code: SecretString,
@@ -181,8 +188,12 @@ pub async fn make_authorization_link(
         .filter(|url| url.as_ref().is_none_or(|url| ["https", "http"].contains(&url.scheme())))
         .ok_or_else(|| ApiError::bad_request("redirect_url: must be an http or https URL"))?;
     let legacy = request.legacy;
-    let link =
-        state.shopee()?.authorization_link(redirect.as_ref(), said(request.state).as_deref(), legacy)?;
+    let link = state.shopee()?.authorization_link(
+        request.partner_id,
+        redirect.as_ref(),
+        said(request.state).as_deref(),
+        legacy,
+    )?;
     let expires_at = legacy.then(|| state.clock.now() + chrono::TimeDelta::minutes(5));
     Ok(Json(LinkAnswer { link: link.into(), expires_at }))
 }
@@ -212,10 +223,10 @@ pub async fn exchange_code(
             ));
         }
     };
-    let shop_ids = state.shopee()?.exchange(&request.code, account).await?;
+    let shop_ids = state.shopee()?.exchange(request.partner_id, &request.code, account).await?;
     let shop_ids: Vec<String> = shop_ids.iter().map(ToString::to_string).collect();
     let mut connection = state.pool.acquire().await?;
-    let detail = json!({"main_account_id": request.main_account_id});
+    let detail = json!({"main_account_id": request.main_account_id, "partner_id": request.partner_id});
     for shop_id in &shop_ids {
         record(&mut connection, &request_id, "exchange_code", shop_id, detail.clone()).await?;
     }

@@ -108,6 +108,7 @@ fn config(
     config.shopee.shops = shops
         .iter()
         .map(|(shop_id, tokens)| ShopImport {
+            partner_id: None,
             shop_id: *shop_id,
             access_token: tokens.access_token.clone().into(),
             refresh_token: Some(tokens.refresh_token.clone().into()),

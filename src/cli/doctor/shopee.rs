@@ -1,7 +1,7 @@
-//! Checks of Shopee's side: credentials and clock by one call, and the app's push settings.
+//! Checks of Shopee's side: credentials and clock by one call for each app, and the app's push settings.
 
 use super::Check;
-use crate::clients::shopee::{PushConfig, ShopeeClient};
+use crate::clients::shopee::{Apps, PushConfig, ShopeeClient};
 use crate::clock;
 use crate::config::Config;
 use crate::schedule::push_health::{Finding, findings};
@@ -10,8 +10,8 @@ const NAME: &str = "shopee";
 const PUSHES: &str = "push settings";
 
 pub(super) async fn look(config: &Config) -> Vec<Check> {
-    let client = match ShopeeClient::new(&config.shopee, clock::system()) {
-        Ok(client) => client,
+    let apps = match Apps::new(&config.shopee, &clock::system(), |client| client) {
+        Ok(apps) => apps,
         Err(error) => {
             return vec![Check::failed(NAME, error.to_string(), "Set PARTNER_ID and PARTNER_KEY.")];
         }
@@ -21,30 +21,41 @@ pub(super) async fn look(config: &Config) -> Vec<Check> {
         let finding = "ENCRYPTION_KEY is not set: tokens are stored as they are";
         checks.push(Check::warning(NAME, finding, "Set it to what `pushbox keygen` prints."));
     }
-    match client.push_config().await {
-        Ok(settings) => {
-            checks.push(Check::ok(NAME, "the API takes PARTNER_ID, PARTNER_KEY and this machine's clock"));
-            checks.extend(pushes(config, &settings));
-        }
-        Err(error) => {
-            let remedy = "See the finding; the app's page in the Shopee console has id, key and status.";
-            checks.push(Check::failed(NAME, error.to_string(), remedy));
-        }
+    for app in apps.iter() {
+        checks.extend(look_at(config, app).await);
     }
     checks
 }
 
-fn pushes(config: &Config, settings: &PushConfig) -> Vec<Check> {
+async fn look_at(config: &Config, app: &ShopeeClient) -> Vec<Check> {
+    let of = if app.is_first() { String::new() } else { format!("app {}: ", app.partner_id()) };
+    match app.push_config().await {
+        Ok(settings) => {
+            let credentials =
+                if app.is_first() { "PARTNER_ID, PARTNER_KEY" } else { "its partner_id, partner_key" };
+            let finding = format!("{of}the API takes {credentials} and this machine's clock");
+            let mut checks = vec![Check::ok(NAME, finding)];
+            checks.extend(pushes(config, &of, &settings));
+            checks
+        }
+        Err(error) => {
+            let remedy = "See the finding; the app's page in the Shopee console has id, key and status.";
+            vec![Check::failed(NAME, format!("{of}{error}"), remedy)]
+        }
+    }
+}
+
+fn pushes(config: &Config, of: &str, settings: &PushConfig) -> Vec<Check> {
     let found = findings(settings, config.shopee.callback_url.as_deref(), &config.routes);
     if found.is_empty() {
         return vec![Check::ok(
             PUSHES,
-            format!("{}, to {}", settings.live_push_status, settings.callback_url),
+            format!("{of}{}, to {}", settings.live_push_status, settings.callback_url),
         )];
     }
     let check = |one: Finding| {
         let check = if one.critical { Check::failed } else { Check::warning };
-        check(PUSHES, one.title, one.remedy)
+        check(PUSHES, format!("{of}{}", one.title), one.remedy)
     };
     found.into_iter().map(check).collect()
 }

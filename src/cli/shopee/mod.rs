@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::app::{Database, authorize};
 use crate::cli::{Failure, Outcome, block_on, load};
-use crate::clients::shopee::{Account, PushChange, PushConfig, ShopeeClient};
+use crate::clients::shopee::{Account, Apps, PushChange, PushConfig, ShopeeClient};
 use crate::clock;
 use crate::config::{Config, Roles};
 use crate::domain::seal::Sealer;
@@ -30,6 +30,9 @@ Examples:
   pushbox shopee push-config show
   pushbox shopee push-config set --on 3,4,15")]
 pub(super) struct Arguments {
+    /// Which app, when there are several [default: that of `PARTNER_ID`]
+    #[arg(long, global = true, value_name = "N")]
+    partner_id: Option<i64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -101,16 +104,17 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
         return block_on(reconcile::run(loaded, arguments));
     }
     let config = loaded.config;
-    let client = ShopeeClient::new(&config.shopee, clock::system()).context("Shopee's API")?;
+    let apps = Apps::new(&config.shopee, &clock::system(), |client| client).context("Shopee's API")?;
+    let client = apps.of(arguments.partner_id).context("--partner-id")?.as_ref();
     block_on(async {
         match &arguments.command {
             Command::Authorize(authorize) => match &authorize.code {
-                Some(code) => exchange(&config, &client, code, authorize).await,
-                None => link(&config, &client, authorize),
+                Some(code) => exchange(&config, client, code, authorize).await,
+                None => link(&config, client, authorize),
             },
             // Answered above, without a client.
             Command::Reconcile(_) => Ok(()),
-            Command::Lost { json } => lost(&client, *json).await,
+            Command::Lost { json } => lost(client, *json).await,
             Command::PushConfig(PushConfigCommand::Show { json }) => {
                 let settings = client.push_config().await.context("reading the push settings")?;
                 show(&settings, *json);
@@ -123,7 +127,7 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
                     off: off.clone(),
                     blocked_shop_ids: None,
                 };
-                set(&client, &change, *yes).await
+                set(client, &change, *yes).await
             }
         }
     })

@@ -10,6 +10,7 @@
 //! Start at [`ShopeeClient`]; what it asks for is in `orders`, `order_list`, `escrow_list`, `tokens`, `shops` and
 //! `pushes`.
 
+mod apps;
 pub mod classify;
 mod escrow_list;
 pub mod gate;
@@ -38,11 +39,12 @@ use url::Url;
 use crate::clients::error::{ClientError, Concern, RateScope};
 use crate::clients::http::{self, Reply};
 use crate::clock::SharedClock;
-use crate::config::ShopeeSettings;
+use crate::config::{ShopeeApp, ShopeeSettings};
 use crate::domain::order::OrderRef;
 
 use gate::Gate;
 
+pub use apps::Apps;
 pub use escrow_list::{ReleasePage, Released};
 pub use order_list::{LONGEST_RANGE, ListedOrder, OrderPage, OrderState};
 pub use orders::{Answers, MAX_ORDERS};
@@ -66,6 +68,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Credentials {
     /// The shop.
     pub shop_id: i64,
+    /// The app that its token belongs to; none: that of `PARTNER_ID`.
+    pub partner_id: Option<i64>,
     /// Its access token.
     pub access_token: SecretString,
 }
@@ -77,6 +81,8 @@ pub struct ShopeeClient {
     api_url: Url,
     partner_id: i64,
     partner_key: SecretString,
+    /// Tells what is kept for this app from what is kept for others.
+    suffix: String,
     clock: SharedClock,
     redirect_url: Option<Url>,
     auth_url: Url,
@@ -92,7 +98,7 @@ enum Ask<'a> {
 }
 
 impl ShopeeClient {
-    /// A client for the configured app; `Configuration` if the app's id or key is not set.
+    /// A client for the app of `PARTNER_ID`; `Configuration` if the app's id or key is not set.
     pub fn new(settings: &ShopeeSettings, clock: SharedClock) -> Result<Self, ClientError> {
         let missing = |name| {
             ClientError::configuration(Concern::App, format!("{name} is not set"), format!("set {name}"))
@@ -102,12 +108,28 @@ impl ShopeeClient {
             api_url: settings.api_url.clone(),
             partner_id: settings.partner_id.ok_or_else(|| missing("PARTNER_ID"))?,
             partner_key: settings.partner_key.clone().ok_or_else(|| missing("PARTNER_KEY"))?,
+            suffix: String::new(),
             clock,
             redirect_url: settings.redirect_url.clone(),
             auth_url: settings.auth_url.clone(),
             gate: None,
             escrow_one_by_one: AtomicBool::new(false),
         })
+    }
+
+    /// A client for one of the further apps.
+    pub fn further(
+        app: &ShopeeApp,
+        settings: &ShopeeSettings,
+        clock: SharedClock,
+    ) -> Result<Self, ClientError> {
+        let settings = ShopeeSettings {
+            partner_id: Some(app.partner_id),
+            partner_key: Some(app.partner_key.clone()),
+            ..settings.clone()
+        };
+        let client = Self::new(&settings, clock)?;
+        Ok(Self { suffix: format!("/{}", app.partner_id), ..client })
     }
 
     /// The same client, whose calls go through a gate.
@@ -119,6 +141,17 @@ impl ShopeeClient {
     /// The app's id.
     pub fn partner_id(&self) -> i64 {
         self.partner_id
+    }
+
+    /// Behind the names of what is kept for this app alone (its budget, its alerts): nothing for that of
+    /// `PARTNER_ID`, else `/` and the partner id.
+    pub fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
+    /// Whether shops whose app nobody has noted are this one's: it is the app of `PARTNER_ID`.
+    pub fn is_first(&self) -> bool {
+        self.suffix.is_empty()
     }
 
     /// The URL of a call, signed now. `path` begins with `/api/v2/`.

@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_shops_call_signs_its_token_and_id_too() {
-        let shop = Credentials { shop_id: 42, access_token: "token".into() };
+        let shop = Credentials { shop_id: 42, partner_id: None, access_token: "token".into() };
         assert_eq!(base_string(7, "/api/v2/x", 100, Some(&shop)), "7/api/v2/x100token42");
     }
 

@@ -23,13 +23,14 @@ fn client(url: &Url) -> ShopeeClient {
         callback_url: None,
         signatures: Vec::new(),
         shops: Vec::new(),
+        further_apps: Vec::new(),
     };
     let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
     ShopeeClient::new(&settings, Arc::new(ManualClock::new(now))).unwrap()
 }
 
 fn shop() -> Credentials {
-    Credentials { shop_id: 42, access_token: "the-token".into() }
+    Credentials { shop_id: 42, partner_id: None, access_token: "the-token".into() }
 }
 
 fn order(order_sn: &str) -> serde_json::Value {

@@ -88,7 +88,7 @@ impl Reconcile {
         (from, to): (DateTime<Utc>, DateTime<Utc>),
         cursor: Option<&str>,
     ) -> Result<(Findings, Option<String>), Stop> {
-        let client = &self.shops.client;
+        let client = self.shops.client(credentials)?;
         let listing = client.changed_orders(credentials, from, to, cursor);
         let page = timed_call(PLATFORM, "order/get_order_list", ClientError::class, listing).await?;
         let mut seen = HashSet::new();
@@ -146,7 +146,7 @@ impl Reconcile {
         cursor: Option<&str>,
     ) -> Result<(Findings, Option<String>), Stop> {
         let number: u32 = cursor.and_then(|text| text.parse().ok()).unwrap_or(1);
-        let listing = self.shops.client.released_income(credentials, from, to, number);
+        let listing = self.shops.client(credentials)?.released_income(credentials, from, to, number);
         let page = timed_call(PLATFORM, "payment/get_escrow_list", ClientError::class, listing).await?;
         let numbers: Vec<&str> = page.released.iter().map(|one| one.order_sn.as_str()).collect();
         let mut connection = self.pool.acquire().await?;

@@ -1,0 +1,1 @@
+UPDATE pushbox.shops SET partner_id = 2000001;
