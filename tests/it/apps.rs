@@ -100,7 +100,7 @@ async fn each_shop_is_called_for_by_the_app_that_it_has_authorized() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_one_app_does_not_concern_the_other() {
+async fn links_and_push_settings_are_those_of_the_app_that_was_named() {
     let app = two_apps().await;
     let ids = json!({"partner_id": 7});
     for (method, path, request) in [
@@ -137,8 +137,12 @@ async fn what_is_wrong_with_one_app_does_not_concern_the_other() {
     assert_eq!(answer["written"], true, "{answer}");
     app.run_schedule("push_health").await;
     assert_eq!(app.open_alerts().await, Vec::<String>::new());
+    app.finish().await;
+}
 
-    // The quota of one app is used up: its shop waits, the other's does not.
+#[tokio::test]
+async fn a_quota_or_an_app_that_is_gone_holds_its_own_shops_alone() {
+    let app = two_apps().await;
     let quota = Action::ShopeeError { error: "error_limit".into(), message: "daily limit".into() };
     app.simulator.script(Fault::once(Service::Shopee, "get_order_detail", quota));
     app.put_ready(OTHER_SHOP, "B1");

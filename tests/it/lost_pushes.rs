@@ -102,6 +102,7 @@ async fn faults_of_the_lost_queue_confirm_nothing_and_are_made_up_for() {
         for action in [
             Action::Html(502),
             Action::Cut,
+            Action::Hang(Duration::from_millis(200)),
             Action::RetryAfter(1),
             Action::ShopeeError { error: "error_server".into(), message: "Something wrong".into() },
         ] {

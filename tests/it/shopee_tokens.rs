@@ -204,6 +204,7 @@ async fn an_answer_that_was_lost_is_taken_up_and_one_that_never_came_is_asked_fo
         Fault::once(Service::Shopee, "access_token/get", Action::Html(502)).after(),
         Fault::once(Service::Shopee, "access_token/get", Action::Html(502)),
         Fault::once(Service::Shopee, "access_token/get", Action::Cut),
+        Fault::once(Service::Shopee, "access_token/get", Action::Hang(Duration::from_millis(200))),
         Fault::once(Service::Shopee, "access_token/get", Action::RetryAfter(1)),
         Fault::once(
             Service::Shopee,
