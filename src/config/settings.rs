@@ -130,7 +130,7 @@ settings! {
             .example("https://hooks.example.com/webhook/shopee");
         SHOPEE_SIGNATURE: "What a push's signature covers: `url_body` (what Shopee does), `body`, or both as a list."
             .default("url_body");
-        SHOPEE_NETWORKS: "Networks that may push as Shopee, such as Shopee's own (`GET /api/v2/public/get_shopee_ip_ranges`); others get 403. `none`: all, the signature decides."
+        SHOPEE_NETWORKS: "Networks that may push as Shopee, such as Shopee's own (`pushbox shopee networks` prints them); others get 403. `none`: all, the signature decides."
             .default("none");
         SHOP_ID: "First shop. Imported into the database once; the database is the truth afterwards."
             .example("10000001");

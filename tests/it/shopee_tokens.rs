@@ -296,6 +296,8 @@ async fn push_settings_are_shown_and_changed_only_when_meant() {
     )
     .await;
     app.simulator.lose_push(PARTNER, Some(SHOP), 3, &status_push("L1", "SHIPPED", AT).to_string());
+    let networks = app.command(&["shopee", "networks"]).await;
+    assert_eq!(networks, "SHOPEE_NETWORKS=127.0.0.0/8,::1/128\n");
     let lost = app.command(&["shopee", "lost"]).await;
     assert!(lost.contains("L1") && lost.contains("1 lost pushes wait"), "{lost}");
     assert_eq!(app.simulator.lost_pushes(), 1, "looking confirms nothing");

@@ -100,7 +100,7 @@ fn configuration(inputs: &Inputs) -> Vec<Check> {
 
 async fn look(config: &Config) -> Vec<Check> {
     let mut checks = sources::described_all(config);
-    match Database::open(&config.database, "doctor", false).await {
+    match Database::attach(&config.database, "doctor").await {
         Ok(database) => {
             checks.extend(database::look(database.pool()).await);
             checks.extend(sources::look(config, database.pool()).await);

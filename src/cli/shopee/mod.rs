@@ -27,6 +27,7 @@ Examples:
   pushbox shopee reconcile --from 3d --wait          # make up for what no push told of
   pushbox shopee reconcile --from 2026-11-01T00:00:00Z --shop 10000001
   pushbox shopee lost
+  pushbox shopee networks >> .env                    # only Shopee itself may push
   pushbox shopee push-config show
   pushbox shopee push-config set --on 3,4,15")]
 pub(super) struct Arguments {
@@ -43,6 +44,12 @@ enum Command {
     Authorize(Authorize),
     /// Show the first page of pushes that Shopee could not deliver; nothing is confirmed
     Lost {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the networks that Shopee pushes from, as the line for the settings
+    Networks {
         /// One JSON document
         #[arg(long)]
         json: bool,
@@ -115,6 +122,7 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
             // Answered above, without a client.
             Command::Reconcile(_) => Ok(()),
             Command::Lost { json } => lost(client, *json).await,
+            Command::Networks { json } => networks(client, *json).await,
             Command::PushConfig(PushConfigCommand::Show { json }) => {
                 let settings = client.push_config().await.context("reading the push settings")?;
                 show(&settings, *json);
@@ -163,7 +171,7 @@ async fn exchange(config: &Config, client: &ShopeeClient, code: &str, arguments:
     };
     let sealer = Sealer::with_old(config.encryption_key.as_ref(), &config.old_encryption_keys)
         .context("ENCRYPTION_KEY")?;
-    let database = Database::open(&config.database, "shopee", false).await?;
+    let database = Database::attach(&config.database, "shopee").await?;
     let code = SecretString::from(code);
     let shops = authorize::exchange(database.pool(), client, &sealer, &code, account).await;
     database.close().await;
@@ -194,6 +202,21 @@ async fn lost(client: &ShopeeClient, as_json: bool) -> Outcome {
         "{} lost pushes wait{more}; a scheduler fetches them every LOST_PUSH_INTERVAL",
         page.pushes.len()
     );
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what a person asked for")]
+async fn networks(client: &ShopeeClient, as_json: bool) -> Outcome {
+    let networks = client.networks().await.context("reading Shopee's networks")?;
+    // An allow-list of nothing would be one that lets everybody in.
+    if networks.is_empty() {
+        return Err(Failure::Failed(anyhow::anyhow!("Shopee names no networks")));
+    }
+    if as_json {
+        println!("{}", json!({ "networks": networks }));
+    } else {
+        println!("SHOPEE_NETWORKS={}", networks.join(","));
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::clients::error::ClientError;
 use crate::clients::shopee::{Ask, ShopeeClient, flat, lenient};
 
 const BY_PARTNER: &str = "/api/v2/public/get_shops_by_partner";
+const NETWORKS: &str = "/api/v2/public/get_shopee_ip_ranges";
 
 /// One page of the list of authorized shops.
 #[derive(Debug, Clone)]
@@ -33,6 +34,17 @@ pub struct AuthorizedShop {
 }
 
 impl ShopeeClient {
+    /// The networks that Shopee pushes from, of the environment that is asked: as CIDR, in its order.
+    pub async fn networks(&self) -> Result<Vec<String>, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default, deserialize_with = "lenient::or_default")]
+            ip_list: Vec<String>,
+        }
+        let answer: Answer = flat(&self.call(NETWORKS, None, Ask::Get(&[])).await?)?;
+        Ok(answer.ip_list)
+    }
+
     /// A page of the shops that have authorized the app; `page` counts from 1, of at most 100 shops.
     pub async fn authorized_shops(&self, page: u32) -> Result<ShopPage, ClientError> {
         #[derive(Deserialize)]
