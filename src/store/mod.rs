@@ -48,6 +48,7 @@ pub mod telegram_orders;
 pub mod telegram_topics;
 pub mod totals;
 pub mod workers;
+pub mod writes;
 
 pub use migrate::{MigrateError, Migrated, migrate, migrations};
 

@@ -588,6 +588,56 @@ async fn who_wrote_without_a_lease_has_the_row_written_again() {
 }
 
 #[tokio::test]
+async fn who_lost_the_lease_before_writing_writes_nothing() {
+    let flow = Flow::start().await;
+    flow.put(&[order("A", "READY_TO_SHIP", 1)]).await;
+    flow.settled().await;
+    let writes = flow.calls(WRITE);
+    // The worker has looked and is about to append; by then somebody else has the job.
+    let slow = Action::Slow(Duration::from_secs(1));
+    flow.simulator.script(Fault::once(Service::Google, "values:batchGet", slow));
+    let looks = flow.calls("values:batchGet");
+    flow.put(&[order("B", "READY_TO_SHIP", 1)]).await;
+    let looking = async {
+        while flow.calls("values:batchGet") == looks {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looking).await.expect("the look");
+    sqlx::query(
+        "UPDATE pushbox.jobs SET claim_id = gen_random_uuid(), lease_until = now() + interval '3 seconds'",
+    )
+    .execute(flow.pool())
+    .await
+    .expect("somebody else has it");
+    flow.settled().await;
+    assert_eq!(flow.column("Orders", "Order"), ["A", "B"], "one row each");
+    assert_eq!(flow.calls(WRITE), writes + 1, "only whoever had the lease wrote");
+    flow.finish().await;
+}
+
+#[tokio::test]
+async fn a_write_whose_writer_vanished_is_let_end_before_anybody_looks() {
+    let flow = Flow::start().await;
+    flow.put(&[order("A", "READY_TO_SHIP", 1)]).await;
+    flow.settled().await;
+    sqlx::query("UPDATE pushbox.destinations SET writing_since = now(), writing_claim = gen_random_uuid() WHERE kind = 'sheet'")
+        .execute(flow.pool())
+        .await
+        .expect("somebody vanished");
+    let calls = flow.calls("/v4/");
+    flow.put(&[order("B", "READY_TO_SHIP", 1)]).await;
+    let (reason, attempts) = flow.waiting().await;
+    assert_eq!((reason.as_str(), attempts), ("an interrupted write to be over", 0));
+    assert_eq!(flow.calls("/v4/"), calls, "nobody looks yet");
+    flow.settled().await;
+    assert_eq!(flow.column("Orders", "Order"), ["A", "B"]);
+    let left = "SELECT count(*) FROM pushbox.destinations WHERE writing_since IS NOT NULL";
+    flow.until_zero(left).await;
+    flow.finish().await;
+}
+
+#[tokio::test]
 async fn a_write_that_google_does_not_accept_is_halved_to_spare_the_others() {
     let flow = Flow::start().await;
     flow.put(&[order("A", "READY_TO_SHIP", 1)]).await;

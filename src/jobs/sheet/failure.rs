@@ -17,9 +17,12 @@ pub(super) enum Failure {
     /// The database failed us.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    /// Written, but others have the jobs by now.
+    /// Others have the jobs by now.
     #[error(transparent)]
     NotOurs(CompleteError),
+    /// A write of somebody who vanished may still be under way.
+    #[error("an interrupted write to be over")]
+    Unsettled(Duration),
     /// This minute's calls are spent; nothing was written.
     #[error("the budget of calls to Google Sheets")]
     Budget(Duration),

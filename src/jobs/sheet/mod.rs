@@ -8,7 +8,9 @@
 //! was written and the end of the jobs are noted in one transaction.
 //!
 //! Because a write is always planned from a fresh look, running it twice is the same as once. So an answer that
-//! was lost needs no more than another run, and no write is ever repeated blindly.
+//! was lost needs no more than another run, and no write is ever repeated blindly. Google cannot tell a late writer
+//! from the one who has the spreadsheet now, so each write is begun under a lease that holds, and whoever follows a
+//! writer that vanished lets its last write end before it looks ([`crate::store::writes`]).
 //!
 //! It must not: touch cells outside our columns, remove rows, or write text in a way that could be a formula.
 
@@ -26,19 +28,20 @@ use async_trait::async_trait;
 use chrono_tz::Tz;
 use sqlx::PgPool;
 
-use crate::clients::sheets::{SheetsClient, SheetsError};
+use crate::clients::sheets::{SheetRequest, SheetsClient, SheetsError};
 use crate::clock::SharedClock;
 use crate::domain::job::UpsertSheetRow;
 use crate::domain::order::OrderRef;
 use crate::jobs::outcome::after_database;
 use crate::observability::metrics;
-use crate::queue::settle::{Claim, CompleteError, Done};
+use crate::queue::settle::{Claim, CompleteError, Done, LeaseLost};
 use crate::queue::{Batch, BatchHandler, Job, Outcome, complete_in, enqueue, plan as jobs_plan};
 use crate::store;
 use crate::store::breakers::{self, Admission, Fault};
 use crate::store::destinations;
 use crate::store::order_reads::list_orders;
 use crate::store::sheet_rows::{SheetRow, forget_contents, list_sheet_rows, upsert_sheet_rows};
+use crate::store::writes;
 
 use failure::{Budget, Call, Failure};
 use plan::Plan;
@@ -51,6 +54,9 @@ const DESTINATION: &str = "sheet";
 const ROWS_AT_ONCE: usize = 5_000;
 /// After a 429 that does not say how long. Google's window is a minute, refilled all the time.
 const AFTER_RATE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a write whose writer vanished, or whose answer was lost, may take to show.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// What the settings say about sheets.
 #[derive(Debug, Clone)]
@@ -247,6 +253,11 @@ impl SheetHandler {
     /// Looks, writes, and notes what was written together with the end of the jobs.
     async fn write(&self, id: &str, works: &[Work<'_>]) -> Result<(), Failure> {
         let now = self.clock.now();
+        let claim = works[0].jobs[0].claim;
+        let unsettled = writes::unsettled(&mut *self.pool.acquire().await?, DESTINATION, id, SETTLE).await?;
+        if let Some(wait) = unsettled {
+            return Err(Failure::Unsettled(wait));
+        }
         // Forgotten until the write succeeded: after a failure everything is looked up anew.
         let known = self.known().remove(id).filter(|known| known.holds(now));
         let sight = Sight { client: &self.client, budget: &self.budget, id, now };
@@ -254,7 +265,7 @@ impl SheetHandler {
         let rows: Vec<&OrderRows> = works.iter().map(|work| &work.rows).collect();
         let plan = plan::plan(&orders, &items, &rows);
         self.budget.take(Call::Write).await?;
-        self.client.batch_update(id, plan.requests.clone()).await?;
+        self.send(id, claim, plan.requests.clone()).await?;
         breakers::succeed(&mut *self.pool.acquire().await?, DESTINATION, id).await?;
         if orders.layout.is_complete() && items.layout.is_complete() {
             self.known().insert(id.to_owned(), known);
@@ -265,6 +276,24 @@ impl SheetHandler {
         for order in &plan.doubled {
             tracing::warn!(%order, spreadsheet = id, "{order} has several rows; the topmost is kept up to date");
         }
+        Ok(())
+    }
+
+    /// One write, if the spreadsheet is still ours: whoever was frozen for longer than its lease finds out here.
+    async fn send(&self, id: &str, claim: Claim, requests: Vec<SheetRequest>) -> Result<(), Failure> {
+        let Claim { job_id, claim_id } = claim;
+        let mut connection = self.pool.acquire().await?;
+        let begun = writes::begin(&mut connection, DESTINATION, id, job_id, claim_id).await?;
+        drop(connection);
+        if !begun {
+            return Err(Failure::NotOurs(LeaseLost { lost: 1, asked: 1 }.into()));
+        }
+        let written = self.client.batch_update(id, requests).await;
+        // Whether one that was not answered took place, shows later; until then nobody looks.
+        if !matches!(written, Err(SheetsError::Unclear { .. })) {
+            writes::end(&mut *self.pool.acquire().await?, DESTINATION, id, claim_id).await?;
+        }
+        written?;
         Ok(())
     }
 
@@ -346,7 +375,9 @@ impl SheetHandler {
             }
             Failure::Sheets(error) => Outcome::Retry { error: error.to_string() },
             Failure::Database(error) => after_database(error),
-            Failure::Budget(wait) => Outcome::Wait { on: failure.to_string(), after: *wait },
+            Failure::Budget(wait) | Failure::Unsettled(wait) => {
+                Outcome::Wait { on: failure.to_string(), after: *wait }
+            }
             Failure::NotOurs(error) => Outcome::Wait { on: error.to_string(), after: Duration::ZERO },
         })
     }
