@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::error::{ApiError, ErrorBody, ErrorEnvelope};
 use crate::observability::metrics;
+use crate::observability::trace::is_harmless_id;
 
 /// How long an answer may take.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -75,11 +76,8 @@ pub async fn frame(mut request: Request, next: Next) -> Response {
 
 /// The id that the client or a proxy chose, when it is harmless in a log; else a new one.
 fn request_id(request: &Request) -> String {
-    let harmless = |id: &&str| {
-        (8..=64).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let given = given.filter(|id| is_harmless_id(id));
     given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 

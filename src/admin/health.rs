@@ -142,9 +142,20 @@ pub async fn get_readiness(State(state): State<AdminState>) -> Result<Json<Statu
     Ok(Json(StatusView { status: "ready" }))
 }
 
+async fn observe(state: &AdminState) -> Result<(), sqlx::Error> {
+    for (kind, breaker, count) in store::health::count_destinations(&state.pool).await? {
+        metrics::destinations(&kind, &breaker, count);
+    }
+    for (severity, count) in store::health::count_open_alerts(&state.pool).await? {
+        metrics::open_alerts(&severity, count);
+    }
+    Ok(())
+}
+
 /// Metrics of this process in Prometheus's text format
 ///
-/// The gauges of the queues are read from the database at the scrape and are the same in every process.
+/// The gauges of queues, destinations and alerts are read from the database at the scrape and are the same in every
+/// process.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "get_metrics", tag = "health",
     responses(
@@ -159,5 +170,12 @@ pub async fn get_metrics(State(state): State<AdminState>) -> impl IntoResponse {
     for queue in &health.queues {
         queue.observe();
     }
+    if health.database.ok
+        && let Err(error) = tokio::time::timeout(DATABASE_LIMIT, observe(&state)).await.unwrap_or(Ok(()))
+    {
+        tracing::warn!(%error, "the gauges of destinations and alerts could not be read");
+    }
+    let idle = u32::try_from(state.pool.num_idle()).unwrap_or(u32::MAX);
+    metrics::database_connections(state.pool.size(), idle);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }

@@ -22,6 +22,7 @@ use crate::schedule::authorizations::Authorizations;
 use crate::schedule::each_app::EachApp;
 use crate::schedule::lost_pushes::LostPushes;
 use crate::schedule::maintain::Maintain;
+use crate::schedule::payloads::EmptyPayloads;
 use crate::schedule::poll_orders::PollOrders;
 use crate::schedule::push_health::PushHealth;
 use crate::schedule::reconcile::{Kind, Reconcile};
@@ -162,6 +163,9 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
         Arc::new(Watch { pool: parts.pool.clone(), settings: parts.config.alerts.clone() }),
     ];
     tasks.extend(of_platforms(parts));
+    if let Some(days) = parts.config.schedule.payload_retention_days {
+        tasks.push(Arc::new(EmptyPayloads { pool: parts.pool.clone(), days }));
+    }
     if parts.api_is_configured() {
         tasks.extend(shopee_tasks(parts, parts.shopee_apps()?));
     }

@@ -3,14 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::cli::console::{self, Console};
 use crate::cli::show::{Column, Show, facts, field, moment, number, table, text};
 use crate::cli::{Failure, Outcome};
-use crate::observability::redact::mask_personal;
-use crate::store::admin_actions::{AdminAction, insert_admin_action};
 
 /// List events, and look at one
 #[derive(Debug, clap::Args)]
@@ -89,9 +87,6 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
 
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
     if let Some(Action::Show { id, unmask, show }) = &arguments.action {
-        if *unmask {
-            record_unmasking(console, *id).await?;
-        }
         return show.answer(async || one(console, *id, *unmask).await, render_one).await;
     }
     let of = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -122,24 +117,11 @@ const LIST: &[Column] = &[
 ];
 
 async fn one(console: &Console, id: Uuid, unmask: bool) -> Result<Value, Failure> {
-    let mut answer = console.get(&format!("/events/{id}"), &[]).await?;
-    if !unmask {
-        mask_personal(&mut answer["event"]["payload"]);
-        // Bytes that are no JSON cannot be looked into.
-        if answer["event"]["body_base64"].is_string() {
-            answer["event"]["body_base64"] = json!("***");
-        }
+    if unmask {
+        console.post(&format!("/events/{id}/unmask"), None).await
+    } else {
+        console.get(&format!("/events/{id}"), &[]).await
     }
-    Ok(answer)
-}
-
-async fn record_unmasking(console: &Console, id: Uuid) -> Result<(), Failure> {
-    let (request_id, subject) = (Uuid::new_v4().to_string(), format!("event {id}"));
-    let action =
-        AdminAction { request_id: &request_id, action: "unmask_event", subject: &subject, detail: json!({}) };
-    insert_admin_action(console.pool(), &action).await.map_err(|error| {
-        Failure::Failed(anyhow::Error::new(error).context("putting the unmasking on record"))
-    })
 }
 
 fn render_one(answer: &Value) -> String {
@@ -160,6 +142,7 @@ fn render_one(answer: &Value) -> String {
             "last_seen_at",
             "state",
             "parse_error",
+            "erased_at",
         ],
     );
     let payload = serde_json::to_string_pretty(&event["payload"]).unwrap_or_default();

@@ -15,6 +15,7 @@ mod keygen;
 mod migrate;
 mod openapi;
 mod orders;
+mod privacy;
 mod queues;
 mod rejections;
 mod replay;
@@ -88,6 +89,7 @@ enum Command {
     Sources(sources::Arguments),
     Rejections(rejections::Arguments),
     Subscriptions(subscriptions::Arguments),
+    Privacy(privacy::Arguments),
     Doctor(doctor::Arguments),
     Simulate(simulate::Arguments),
     Send(send::Arguments),
@@ -199,6 +201,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Sources(arguments) => sources::run(&arguments, config),
         Command::Rejections(arguments) => rejections::run(&arguments, config),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments, config),
+        Command::Privacy(arguments) => privacy::run(&arguments, config),
         Command::Doctor(arguments) => doctor::run(&arguments, config),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, config),

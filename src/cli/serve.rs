@@ -38,11 +38,12 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
     let loaded = load(config, &arguments.roles)?;
+    // Ends after the runtime, so that the spans of the stop are sent too.
+    let _exporting = logging::init(&loaded.config.log).map_err(anyhow::Error::new)?;
     block_on(serve(loaded, arguments.roles.clone(), !arguments.no_migrate))
 }
 
 async fn serve(loaded: Loaded, roles: Roles, migrate: bool) -> Outcome {
-    logging::init(&loaded.config.log).map_err(anyhow::Error::new)?;
     let stop = shutdown::on_signal()
         .map_err(|error| anyhow::Error::new(error).context("watching for stop signals"))?;
     for note in &loaded.notes {

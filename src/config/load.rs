@@ -6,8 +6,8 @@ use crate::config::lookup::Lookup;
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
 use crate::config::{
-    AlertSettings, Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, forward, parse,
-    server, shopee, sinks, sources,
+    AlertSettings, Config, LogSettings, QueueSettings, ReceiverSettings, ScheduleSettings, forward, otlp,
+    parse, server, shopee, sinks, sources,
 };
 use crate::domain::route::Routes;
 
@@ -137,6 +137,8 @@ fn schedule(lookup: &mut Lookup<'_>) -> ScheduleSettings {
         released_income_interval: lookup.value(&set::RELEASED_INCOME_INTERVAL, parse::duration),
         push_health_interval: lookup.value(&set::PUSH_HEALTH_INTERVAL, parse::duration),
         event_retention_days: lookup.value(&set::EVENT_RETENTION_DAYS, |text| parse::number(text, 1, 3650)),
+        payload_retention_days: lookup
+            .optional(&set::PAYLOAD_RETENTION_DAYS, |text| parse::number(text, 1, 3650)),
     }
 }
 
@@ -157,6 +159,7 @@ fn log(lookup: &mut Lookup<'_>) -> LogSettings {
     LogSettings {
         filter: lookup.value(&set::LOG_LEVEL, parse::log_filter),
         json: lookup.value(&set::LOG_FORMAT, parse::log_json),
+        otlp: otlp::otlp(lookup),
     }
 }
 

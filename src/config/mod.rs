@@ -14,6 +14,7 @@ mod forward;
 mod inputs;
 mod load;
 mod lookup;
+mod otlp;
 mod parse;
 mod roles;
 mod server;
@@ -38,6 +39,7 @@ pub use self::document::{env_example, settings_table};
 pub use self::fault::{Fault, Faults};
 pub use self::inputs::Inputs;
 pub use self::load::Loaded;
+pub use self::otlp::OtlpSettings;
 pub use self::roles::{Role, Roles};
 pub use self::sources::PRESET_NAMES;
 
@@ -327,6 +329,8 @@ pub struct ScheduleSettings {
     pub push_health_interval: Duration,
     /// `EVENT_RETENTION_DAYS`: events and finished jobs older than this are dropped.
     pub event_retention_days: u16,
+    /// `PAYLOAD_RETENTION_DAYS`: what older events carried is emptied; none: it is kept as long as they are.
+    pub payload_retention_days: Option<u16>,
 }
 
 /// What is worth an alert.
@@ -351,4 +355,6 @@ pub struct LogSettings {
     pub filter: String,
     /// `LOG_FORMAT=json|pretty`.
     pub json: bool,
+    /// Where traces are sent; none: nowhere.
+    pub otlp: Option<OtlpSettings>,
 }

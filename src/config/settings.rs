@@ -244,10 +244,15 @@ settings! {
             .default("6h");
         PUSH_HEALTH_INTERVAL: "How often to ask Shopee whether and where it delivers pushes." .default("5m");
         EVENT_RETENTION_DAYS: "Events and finished jobs are kept for so many days." .default("90");
+        PAYLOAD_RETENTION_DAYS: "After so many days what events carried and what platforms answered about orders is emptied, with all data of buyers in it; the rest of them is kept. Not set: kept as long as the event, and the order.";
     }
     Logging {
         LOG_LEVEL: "What is logged: a level, or a list such as `info,pushbox=debug`." .default("info");
         LOG_FORMAT: "`pretty` for people, `json` for machines." .default("pretty");
+        OTEL_EXPORTER_OTLP_ENDPOINT: "Collector that gets traces, over HTTP in protobuf, at `/v1/traces` below this address. Not set: none are made."
+            .example("http://127.0.0.1:4318");
+        OTEL_EXPORTER_OTLP_HEADERS: "Headers for the collector, such as its key: `name=value`, separated by commas, values percent-encoded."
+            .secret().example("authorization=Bearer%20...");
     }
 }
 

@@ -7,6 +7,7 @@ pub mod job;
 pub mod money;
 pub mod order;
 pub mod platforms;
+pub mod privacy;
 pub mod push;
 pub mod route;
 pub mod seal;

@@ -18,6 +18,7 @@ use crate::domain::order::{Order, OrderIncome, OrderRef};
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics::timed_call;
+use crate::observability::trace::Ids;
 use crate::queue::intake::is_about_data;
 use crate::queue::settle::{CompleteError, complete_in};
 use crate::queue::{Batch, BatchHandler, Job, NewJob, Outcome, Plan, Waker, enqueue};
@@ -181,6 +182,10 @@ impl EnrichHandler {
             client.order_detail(credentials, &numbers),
         )
         .await?;
+        for job in jobs {
+            tracing::debug!(job.id = job.claim.job_id, event.ids = %Ids(&job.events), order = %job.payload.order,
+                "asked Shopee for order {}", job.payload.order.order_sn);
+        }
         let mut outcomes = HashMap::new();
         for (number, error) in &details.failed {
             if let Some(job) = by_number.get(number.as_str()) {

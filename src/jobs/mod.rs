@@ -9,4 +9,5 @@ pub mod enrich;
 pub mod forward;
 pub mod notify;
 mod outcome;
+mod reached;
 pub mod sheet;

@@ -13,10 +13,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use super::otlp::{self, Exporting};
 use crate::config::LogSettings;
 
 /// The finest level that each target (with everything that begins with its name) may log at.
-pub const CAPS: [(&str, Level); 9] = [
+pub const CAPS: [(&str, Level); 10] = [
+    ("opentelemetry", Level::WARN),
     ("yup_oauth2", Level::INFO),
     ("google", Level::INFO),
     ("hyper", Level::INFO),
@@ -34,19 +36,27 @@ pub enum LoggingError {
     /// `LOG_LEVEL` is not a filter.
     #[error("LOG_LEVEL is not a filter such as `info` or `info,pushbox=debug`")]
     Filter(#[source] ParseError),
+    /// Nothing can be sent to `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    #[error("traces cannot be sent to OTEL_EXPORTER_OTLP_ENDPOINT")]
+    Export(#[source] opentelemetry_otlp::ExporterBuildError),
     /// This process has a subscriber already.
     #[error("logging is set up already")]
     Installed(#[source] TryInitError),
 }
 
-/// Sends logs to standard error as `settings` say and panics to the log. Once per process.
-pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
+/// Sends logs to standard error as `settings` say, panics to the log, and traces where they are wanted. Once per
+/// process. Keep what is returned until everything else has ended: dropping it, outside of a runtime's threads, sends
+/// the last traces.
+pub fn init(settings: &LogSettings) -> Result<Option<Exporting>, LoggingError> {
+    let export = settings.otlp.as_ref().map(otlp::layer).transpose().map_err(LoggingError::Export)?;
+    let (traces, exporting) = export.unzip();
     tracing_subscriber::registry()
         .with(layer(settings, std::io::stderr, std::io::stderr().is_terminal())?)
+        .with(traces)
         .try_init()
         .map_err(LoggingError::Installed)?;
     log_panics();
-    Ok(())
+    Ok(exporting)
 }
 
 /// The same into a file, for a command whose terminal shows something else. Once per process.
@@ -114,7 +124,7 @@ mod tests {
     fn logged(filter: &str, json: bool, speak: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let settings = LogSettings { filter: filter.to_owned(), json };
+        let settings = LogSettings { filter: filter.to_owned(), json, otlp: None };
         let layer = layer(&settings, move || writer.clone(), true).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), speak);
         let bytes = sink.0.lock().unwrap().clone();
@@ -150,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_names_the_setting() {
-        let settings = LogSettings { filter: "pushbox=loud".to_owned(), json: false };
+        let settings = LogSettings { filter: "pushbox=loud".to_owned(), json: false, otlp: None };
         let error = layer(&settings, io::stderr, true).err().unwrap();
         assert!(error.to_string().contains("LOG_LEVEL"));
     }

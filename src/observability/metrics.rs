@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::Instrument as _;
+
+use super::trace;
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +71,16 @@ declare! {
     CLIENT_SECONDS = Histogram "pushbox_client_call_seconds" ["service", "endpoint"], Seconds,
         "Time that one call to an outside service took, by service and endpoint";
     SHEET_ROWS = Counter "pushbox_sheet_rows_written_total" ["tab"], Count, "Spreadsheet rows written, by tab";
+    DELIVERY_SECONDS = Histogram "pushbox_delivery_seconds" ["destination"], Seconds,
+        "Time from the receipt of an event until it had reached a destination: sheet, telegram or forward";
     TELEGRAM_MESSAGES = Counter "pushbox_telegram_messages_total" ["outcome"], Count,
         "Telegram messages sent, by outcome";
+    DESTINATIONS = Gauge "pushbox_destinations" ["kind", "state"], Count,
+        "Shops, spreadsheets, chats and services by the state of their breaker; as of the scrape";
+    ALERTS = Gauge "pushbox_open_alerts" ["severity"], Count,
+        "Alerts that are not over, by severity; as of the scrape";
+    CONNECTIONS = Gauge "pushbox_database_connections" ["state"], Count,
+        "Database connections of this process, busy and idle; as of the scrape";
     SCHEDULE_RUNS = Counter "pushbox_schedule_runs_total" ["task", "outcome"], Count,
         "Runs of scheduled tasks by task and outcome: ok, failed, taken_over";
     SCHEDULE_SECONDS = Histogram "pushbox_schedule_run_seconds" ["task"], Seconds,
@@ -81,6 +92,12 @@ declare! {
 /// Upper bounds in seconds: from a commit on a fast disk to a slow API call.
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Upper bounds in seconds for what goes through queues and waits for destinations: up to a day.
+const LONG_SECONDS: [f64; 16] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 10_800.0, 43_200.0,
+    86_400.0,
+];
 
 /// Upper bounds for sizes of batches.
 const SIZES: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -112,6 +129,9 @@ pub fn install() -> MetricsHandle {
         .get_or_init(|| {
             let recorder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Full(DELIVERY_SECONDS.to_owned()), &LONG_SECONDS)
+                })
                 .and_then(|builder| {
                     builder.set_buckets_for_metric(Matcher::Full(COMMIT_PUSHES.to_owned()), &SIZES)
                 })
@@ -276,7 +296,7 @@ pub async fn timed_call<T, E>(
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let begun = Instant::now();
-    let result = call.await;
+    let result = call.instrument(trace::call(service, endpoint)).await;
     let outcome = result.as_ref().map_or_else(class, |_| "ok");
     client_called(service, endpoint, outcome, begun.elapsed());
     result
@@ -285,6 +305,29 @@ pub async fn timed_call<T, E>(
 /// Rows were written to a tab of a spreadsheet.
 pub fn sheet_rows_written(tab: &'static str, rows: u64) {
     counter!(SHEET_ROWS, "tab" => tab).increment(rows);
+}
+
+/// An event that was received so long ago has reached a destination: `sheet`, `telegram` or `forward`.
+pub fn delivered(destination: &'static str, after: Duration) {
+    histogram!(DELIVERY_SECONDS, "destination" => destination).record(after.as_secs_f64());
+}
+
+/// How many destinations of a kind have a breaker in this state.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 destinations")]
+pub fn destinations(kind: &str, state: &str, count: i64) {
+    gauge!(DESTINATIONS, "kind" => kind.to_owned(), "state" => state.to_owned()).set(count as f64);
+}
+
+/// How many alerts of this severity are not over.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 alerts")]
+pub fn open_alerts(severity: &str, count: i64) {
+    gauge!(ALERTS, "severity" => severity.to_owned()).set(count as f64);
+}
+
+/// How many database connections this process has, and how many of them have nothing to do.
+pub fn database_connections(all: u32, idle: u32) {
+    gauge!(CONNECTIONS, "state" => "busy").set(f64::from(all.saturating_sub(idle)));
+    gauge!(CONNECTIONS, "state" => "idle").set(f64::from(idle));
 }
 
 /// A Telegram message was sent (`ok`), refused, or its fate is unknown (`uncertain`).
@@ -339,6 +382,10 @@ mod tests {
         client_called("shopee", "order/get_order_detail", "ok", Duration::from_millis(70));
         sheet_rows_written("Orders", 1);
         telegram_message("ok");
+        delivered("sheet", Duration::from_secs(90));
+        destinations("telegram", "open", 1);
+        open_alerts("warning", 2);
+        database_connections(5, 3);
         schedule_ran("maintain", "ok", Duration::from_millis(30));
         admin_request(200);
 
@@ -349,5 +396,6 @@ mod tests {
         }
         assert!(text.contains(r#"pushbox_job_seconds_bucket{queue="enrich",kind="enrich_order",le="0.1"}"#));
         assert!(text.contains(r#"pushbox_commit_pushes_bucket{le="5"}"#), "{text}");
+        assert!(text.contains(r#"pushbox_delivery_seconds_bucket{destination="sheet",le="120"}"#), "{text}");
     }
 }

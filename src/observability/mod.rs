@@ -5,4 +5,6 @@
 
 pub mod logging;
 pub mod metrics;
+pub mod otlp;
 pub mod redact;
+pub mod trace;

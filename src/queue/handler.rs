@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::claim::ClaimedRow;
 use super::settle::{Claim, Done};
 use crate::domain::job::JobPayload;
 use crate::observability::metrics::{JobMove, job_ran, jobs_moved};
+use crate::observability::trace::{Ids, Running, TracedJob};
 
 /// One claimed job, its payload read.
 #[derive(Debug, Clone)]
@@ -93,6 +95,25 @@ pub enum Outcome {
 impl Outcome {
     /// Done, with nothing to say.
     pub const DONE: Self = Self::Done { note: None };
+
+    /// What it is called in the log.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Done { .. } | Self::Committed => "done",
+            Self::Retry { .. } | Self::RetryAfter { .. } => "failed",
+            Self::Wait { .. } => "waits",
+            Self::Dead { .. } => "dead",
+        }
+    }
+
+    /// Whether it is the end of a job that may not fail again.
+    fn gives_up(&self, last_attempt: bool) -> bool {
+        match self {
+            Self::Dead { .. } => true,
+            Self::Retry { .. } | Self::RetryAfter { .. } => last_attempt,
+            Self::Done { .. } | Self::Committed | Self::Wait { .. } => false,
+        }
+    }
 }
 
 /// Does the jobs of one kind.
@@ -139,7 +160,8 @@ impl<J: JobPayload + Clone, H: BatchHandler<J>> RunBatch for Typed<J, H> {
                     failure,
                     "a batch broke; running its jobs one by one"
                 );
-                for job in jobs {
+                // Whole jobs and no references: payloads need not be shared between threads.
+                for job in jobs.clone() {
                     let id = job.claim.job_id;
                     match self.attempt(batch_key.clone(), vec![job]).await {
                         Ok(answers) => outcomes.extend(answers),
@@ -155,6 +177,12 @@ impl<J: JobPayload + Clone, H: BatchHandler<J>> RunBatch for Typed<J, H> {
                 .entry(id)
                 .or_insert_with(|| Outcome::Retry { error: "the handler gave no answer".into() });
         }
+        for job in &jobs {
+            if outcomes.get(&job.claim.job_id).is_some_and(|outcome| outcome.gives_up(job.is_last_attempt()))
+            {
+                give_up(J::KIND, job.claim.job_id, &job.events);
+            }
+        }
         let committed = outcomes.values().filter(|outcome| **outcome == Outcome::Committed).count();
         if committed > 0 {
             jobs_moved(J::QUEUE.as_str(), JobMove::Completed, committed);
@@ -165,9 +193,16 @@ impl<J: JobPayload + Clone, H: BatchHandler<J>> RunBatch for Typed<J, H> {
 
 impl<J: JobPayload, H: BatchHandler<J>> Typed<J, H> {
     async fn attempt(&self, batch_key: String, jobs: Vec<Job<J>>) -> Result<HashMap<i64, Outcome>, String> {
+        let running = begin(&batch_key, &jobs);
         let handled = AssertUnwindSafe(self.handler.handle(Batch { batch_key, jobs })).catch_unwind();
         let begun = Instant::now();
+        let handled = handled.instrument(running.span().clone());
         let ended = tokio::time::timeout(self.timeout, handled).await;
+        running.end(|id| match &ended {
+            Ok(Ok(answers)) => answers.get(&id).map_or("no answer", Outcome::word),
+            Ok(Err(_)) => "panicked",
+            Err(_) => "took too long",
+        });
         job_ran(J::QUEUE.as_str(), J::KIND, begun.elapsed());
         match ended {
             Ok(Ok(answers)) => Ok(answers),
@@ -175,6 +210,18 @@ impl<J: JobPayload, H: BatchHandler<J>> Typed<J, H> {
             Err(_) => Err(format!("the handler took longer than {} s", self.timeout.as_secs())),
         }
     }
+}
+
+fn begin<J: JobPayload>(batch_key: &str, jobs: &[Job<J>]) -> Running {
+    let claim = jobs.first().map_or_else(Uuid::nil, |job| job.claim.claim_id);
+    let traced = jobs.iter().map(|job| TracedJob { id: job.claim.job_id, events: job.events.clone() });
+    Running::begin(J::QUEUE.as_str(), J::KIND, batch_key, claim, traced)
+}
+
+/// Why is in `jobs.last_error` and not in the log: services repeat in their words what they were sent.
+fn give_up(kind: &'static str, job: i64, events: &[Uuid]) {
+    tracing::warn!(job.id = job, event.ids = %Ids(events), kind,
+        "job {job} was given up; `pushbox jobs show {job}` says why");
 }
 
 fn read_payloads<J: JobPayload>(
@@ -187,6 +234,7 @@ fn read_payloads<J: JobPayload>(
     for row in rows {
         if row.kind != J::KIND {
             let error = format!("this queue has no handler for the kind {:?}", row.kind);
+            give_up(J::KIND, row.id, row.event_id.as_slice());
             outcomes.insert(row.id, Outcome::Dead { error });
             continue;
         }
@@ -201,6 +249,7 @@ fn read_payloads<J: JobPayload>(
                 begun,
             }),
             Err(error) => {
+                give_up(J::KIND, row.id, row.event_id.as_slice());
                 outcomes
                     .insert(row.id, Outcome::Dead { error: format!("the payload cannot be read: {error}") });
             }

@@ -14,6 +14,8 @@ use axum::routing::{any, get};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
 use sqlx::PgPool;
+use tracing::Instrument as _;
+use uuid::Uuid;
 
 use super::committer::Committer;
 use super::recorder::Recorder;
@@ -23,6 +25,7 @@ use crate::domain::event::Via;
 use crate::domain::push::{Arrival, ParsedPush, sha256};
 use crate::domain::sources::{Admitted, Header, Headers, Pushed, Refusal, Source};
 use crate::observability::metrics::{PushOutcome, push_answered};
+use crate::observability::trace;
 use crate::queue::{Accepted, Plan};
 use crate::store::health::ping;
 
@@ -93,6 +96,20 @@ async fn webhook_of_account(
 }
 
 async fn answer(receiver: &Receiver, source: &str, account: Option<&str>, request: Request) -> Response {
+    // Only a name that we know goes into the log.
+    let named =
+        receiver.sources.iter().find(|one| one.name == source).map_or("unknown", |one| one.name.as_str());
+    let span = trace::request(&request_id(request.headers()), named);
+    answered(receiver, source, account, request).instrument(span).await
+}
+
+/// The id that a proxy chose, when it is harmless in a log; else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    given.filter(|id| trace::is_harmless_id(id)).map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
+
+async fn answered(receiver: &Receiver, source: &str, account: Option<&str>, request: Request) -> Response {
     let Some(source) = receiver.sources.iter().find(|one| one.name == source) else {
         push_answered("unknown", PushOutcome::NotFound);
         return (StatusCode::NOT_FOUND, "unknown source\n").into_response();
@@ -251,7 +268,8 @@ async fn store(receiver: &Receiver, source: &Source, parsed: ParsedPush, push: &
             via: Via::Push,
         },
     );
-    let committed = receiver.committer.commit(intake);
+    let id = intake.event.id;
+    let committed = receiver.committer.commit(intake).instrument(trace::storing(id));
     let committed = match patience(source) {
         None => committed.await,
         Some(patience) => {
@@ -259,8 +277,14 @@ async fn store(receiver: &Receiver, source: &Source, parsed: ParsedPush, push: &
         }
     };
     match committed {
-        Ok(Accepted::New(_)) => Outcome::stored(source, PushOutcome::Stored),
-        Ok(Accepted::Redelivery(_)) => Outcome::stored(source, PushOutcome::Duplicate),
+        Ok(Accepted::New(id)) => {
+            tracing::debug!(event.ids = %id, "stored: a new event");
+            Outcome::stored(source, PushOutcome::Stored)
+        }
+        Ok(Accepted::Redelivery(id)) => {
+            tracing::debug!(event.ids = %id, "counted: the event is known");
+            Outcome::stored(source, PushOutcome::Duplicate)
+        }
         Err(error) => {
             tracing::warn!(source = source.name, %error, "answered 503: {error}");
             Outcome::refused(

@@ -30,6 +30,7 @@ pub mod authorizations;
 pub mod each_app;
 pub mod lost_pushes;
 pub mod maintain;
+pub mod payloads;
 pub mod poll_orders;
 pub mod push_health;
 pub mod reconcile;

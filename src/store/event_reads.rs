@@ -94,6 +94,8 @@ pub struct EventContent {
     pub body_sha256: Vec<u8>,
     /// `events.headers`.
     pub headers: serde_json::Value,
+    /// `events.erased_at`.
+    pub erased_at: Option<DateTime<Utc>>,
     /// `event_keys.last_seen_at`; none when it came once.
     pub last_seen_at: Option<DateTime<Utc>>,
 }
@@ -237,7 +239,7 @@ pub async fn find_event_content(
 ) -> sqlx::Result<Option<EventContent>> {
     let Some((from, to)) = received_within(id) else { return Ok(None) };
     sqlx::query_as(
-        "select e.payload, e.body, e.parse_error, e.body_sha256, e.headers,
+        "select e.payload, e.body, e.parse_error, e.body_sha256, e.headers, e.erased_at,
                 (select max(k.last_seen_at) from pushbox.event_keys k
                   where k.event_id = e.id and k.redeliveries > 0) as last_seen_at
            from pushbox.events e

@@ -26,6 +26,37 @@ pub async fn ping(pool: &PgPool, limit: Duration) -> Result<Duration, Unhealthy>
     }
 }
 
+/// How many destinations of each kind have a breaker in which state.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_destinations(
+    executor: impl sqlx::PgExecutor<'_>,
+) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT kind, s.state, count(*) FILTER (WHERE d.state = s.state)
+         FROM pushbox.destinations d CROSS JOIN (VALUES ('closed'), ('open'), ('half_open')) AS s(state)
+         GROUP BY kind, s.state",
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// How many alerts of each severity are not over.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_open_alerts(
+    executor: impl sqlx::PgExecutor<'_>,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT s.severity, count(a.id) FROM (VALUES ('warning'), ('critical')) AS s(severity)
+         LEFT JOIN pushbox.alerts a ON a.severity = s.severity AND a.resolved_at IS NULL GROUP BY 1",
+    )
+    .fetch_all(executor)
+    .await
+}
+
 /// What a person should know about the database.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Facts {

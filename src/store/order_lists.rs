@@ -59,6 +59,8 @@ pub struct OrderSummary {
     pub escrow_amount: Option<Decimal>,
     /// How many lines it has.
     pub items: i64,
+    /// When the data of its buyer was erased.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// At most `limit` orders that pass, last changed first, after `after`.
@@ -95,7 +97,7 @@ pub async fn list_orders(
     query.push(" order by update_time desc, order_sn desc limit ").push_bind(i64::from(limit));
     query.push(
         ") select o.platform, o.shop_id, o.order_sn, o.status, o.update_time, o.create_time, o.fetched_at, o.currency,
-                  o.total_amount, i.escrow_amount,
+                  o.total_amount, o.erased_at, i.escrow_amount,
                   (select count(*) from pushbox.order_items l
                     where (l.platform, l.shop_id, l.order_sn) = (o.platform, o.shop_id, o.order_sn)) as items
              from page o

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::domain::order::{Order, OrderIncome, OrderItem};
 
 /// Stores an order, its lines and the status it was seen in, unless a newer state is there already.
-/// An equal `update_time` is applied again: several changes can share a second. Returns whether it was
-/// stored.
+/// An equal `update_time` is applied again: several changes can share a second. Of an order whose buyer was
+/// erased, the buyer is not stored again. Returns whether it was stored.
 ///
 /// # Errors
 /// When the database refuses.
@@ -48,11 +48,15 @@ async fn upsert_row(connection: &mut PgConnection, order: &Order) -> Result<bool
          ON CONFLICT (platform, shop_id, order_sn) DO UPDATE SET
              status = excluded.status, region = excluded.region, create_time = excluded.create_time,
              update_time = excluded.update_time, pay_time = excluded.pay_time, ship_by = excluded.ship_by,
-             currency = excluded.currency, total_amount = excluded.total_amount, buyer = excluded.buyer,
+             currency = excluded.currency, total_amount = excluded.total_amount,
+             buyer = CASE WHEN known.erased_at IS NULL THEN excluded.buyer END,
              payment_method = excluded.payment_method, cod = excluded.cod,
              shipping_carrier = excluded.shipping_carrier, packages = excluded.packages,
-             recipient = excluded.recipient, message_to_seller = excluded.message_to_seller, note = excluded.note,
-             cancel_by = excluded.cancel_by, cancel_reason = excluded.cancel_reason, snapshot = excluded.snapshot,
+             recipient = CASE WHEN known.erased_at IS NULL THEN excluded.recipient END,
+             message_to_seller = CASE WHEN known.erased_at IS NULL THEN excluded.message_to_seller END,
+             note = CASE WHEN known.erased_at IS NULL THEN excluded.note END,
+             cancel_by = excluded.cancel_by, cancel_reason = excluded.cancel_reason,
+             snapshot = CASE WHEN known.erased_at IS NULL THEN excluded.snapshot ELSE '{}' END,
              fetched_at = now()
          WHERE known.update_time <= excluded.update_time",
     )
@@ -137,7 +141,9 @@ pub async fn upsert_income(connection: &mut PgConnection, income: &OrderIncome) 
              (platform, shop_id, order_sn, escrow_amount, buyer_total_amount, commission_fee, service_fee,
               transaction_fee, buyer_paid_shipping_fee, actual_shipping_fee, voucher_from_seller,
               voucher_from_platform, snapshot)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                CASE WHEN EXISTS (SELECT FROM pushbox.orders WHERE platform = $1 AND shop_id = $2 AND order_sn = $3
+                                     AND erased_at IS NOT NULL) THEN '{}'::jsonb ELSE $13::jsonb END
          ON CONFLICT (platform, shop_id, order_sn) DO UPDATE SET
              escrow_amount = excluded.escrow_amount, buyer_total_amount = excluded.buyer_total_amount,
              commission_fee = excluded.commission_fee, service_fee = excluded.service_fee,

@@ -1,7 +1,7 @@
 //! Events: what came in, and what became of it.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -12,9 +12,12 @@ use uuid::Uuid;
 
 use super::jobs::JobView;
 use crate::admin::AdminState;
-use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
+use crate::admin::error::{ApiError, ChangeRefusals, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, said};
+use crate::admin::frame::RequestId;
 use crate::admin::page::Window;
+use crate::domain::privacy;
+use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::event_reads::{self, EventFilter, EventPlace, EventSummary, WorkState};
 use crate::store::job_reads;
 
@@ -132,10 +135,16 @@ pub struct EventDetail {
     /// The event.
     #[serde(flatten)]
     pub event: EventView,
-    /// The envelope as sent; none when it is not storable as JSON, see `body_base64`.
+    /// The envelope as sent, with `***` in the place of what belongs to a person while `masked`; none when it is
+    /// not storable as JSON, see `body_base64`.
     pub payload: Option<serde_json::Value>,
-    /// The bytes as received, when they are not storable as JSON.
+    /// The bytes as received, when they are not storable as JSON; never while `masked`, because nobody can tell
+    /// what in them belongs to a person.
     pub body_base64: Option<String>,
+    /// Whether the data of people is hidden; `POST /events/{id}/unmask` shows it.
+    pub masked: bool,
+    /// When the data of people was taken out for good.
+    pub erased_at: Option<DateTime<Utc>>,
     /// Why they are not.
     pub parse_error: Option<String>,
     /// SHA-256 of the bytes as received, in hex.
@@ -216,8 +225,51 @@ pub async fn get_event(
     read(&state, id).await.map(|event| Json(EventEnvelope { event }))
 }
 
-/// The event with this id, in full.
+/// Show an event with the data of people
+///
+/// Names, addresses, numbers and messages are shown as they were sent. That they were shown, and to whom, is put
+/// on record in `admin-actions` before the answer.
+#[utoipa::path(
+    post, path = "/events/{id}/unmask", operation_id = "unmask_event", tag = "events",
+    params(("id" = Uuid, Path, description = "The event's id")),
+    responses(
+        (status = 200, description = "The event, as it was sent", body = EventEnvelope,
+            example = json!({"event": detail_example()})),
+        Missing, Unusable, ChangeRefusals, Refusals,
+    ),
+)]
+pub async fn unmask_event(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<EventEnvelope>, ApiError> {
+    unmask(&state, &request_id, id).await.map(|event| Json(EventEnvelope { event }))
+}
+
+/// The event with this id and the data of people; puts that on record.
+pub async fn unmask(state: &AdminState, request_id: &RequestId, id: Uuid) -> Result<EventDetail, ApiError> {
+    let detail = in_full(state, id).await?;
+    let subject = format!("event {id}");
+    let action = AdminAction {
+        request_id: &request_id.0,
+        action: "unmask_event",
+        subject: &subject,
+        detail: json!({}),
+    };
+    insert_admin_action(&state.pool, &action).await?;
+    Ok(detail)
+}
+
+/// The event with this id; the data of people is masked.
 pub async fn read(state: &AdminState, id: Uuid) -> Result<EventDetail, ApiError> {
+    let mut detail = in_full(state, id).await?;
+    if let Some(payload) = &mut detail.payload {
+        privacy::mask(payload);
+    }
+    Ok(EventDetail { body_base64: None, masked: true, ..detail })
+}
+
+async fn in_full(state: &AdminState, id: Uuid) -> Result<EventDetail, ApiError> {
     let missing = || ApiError::not_found("event");
     let event = event_reads::find_event(&state.pool, id).await?.ok_or_else(missing)?;
     let content = event_reads::find_event_content(&state.pool, id).await?.ok_or_else(missing)?;
@@ -226,6 +278,8 @@ pub async fn read(state: &AdminState, id: Uuid) -> Result<EventDetail, ApiError>
         event: event.into(),
         payload: content.payload,
         body_base64: content.body.map(|body| STANDARD.encode(body)),
+        masked: false,
+        erased_at: content.erased_at,
         parse_error: content.parse_error,
         body_sha256: hex::encode(content.body_sha256),
         headers: content.headers,
@@ -248,7 +302,7 @@ fn detail_example() -> serde_json::Value {
     let more = json!({
         "payload": {"code": 3, "shop_id": 1001, "timestamp": 1_795_237_200,
             "data": {"ordersn": "250101ABCDEF01", "status": "READY_TO_SHIP"}},
-        "body_base64": null, "parse_error": null,
+        "body_base64": null, "masked": true, "erased_at": null, "parse_error": null,
         "body_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "headers": {"user-agent": "Shopee"}, "last_seen_at": null, "jobs": [JobView::example()],
     });

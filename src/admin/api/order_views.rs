@@ -6,7 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::order::{OrderIncome, OrderItem};
+use crate::domain::order::{Order, OrderIncome, OrderItem};
+use crate::domain::privacy::{MASK, mask_name};
 use crate::store::order_lists;
 
 /// One line of an order.
@@ -30,6 +31,62 @@ pub struct OrderItemView {
     /// The payout's share of this line, where it is known.
     #[schema(value_type = Option<String>, example = "8.61")]
     pub net_income: Option<Decimal>,
+}
+
+/// Who bought an order, and to whom it goes. While `masked`, names keep their ends and all else is `***`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BuyerView {
+    /// The account's name.
+    pub username: Option<String>,
+    /// Name of the recipient.
+    pub recipient: Option<String>,
+    /// Telephone number of the recipient.
+    pub phone: Option<String>,
+    /// The recipient's address.
+    pub address: Option<String>,
+    /// What the buyer wrote.
+    pub message: Option<String>,
+    /// What the seller noted.
+    pub note: Option<String>,
+    /// Whether it is hidden; `POST …/unmask` shows it.
+    pub masked: bool,
+}
+
+impl BuyerView {
+    pub(super) fn of(order: &Order) -> Self {
+        let recipient = order.recipient.clone();
+        Self {
+            username: order.buyer_username.clone(),
+            recipient: recipient.as_ref().map(|one| one.name.clone()),
+            phone: recipient.as_ref().map(|one| one.phone.clone()),
+            address: recipient.map(|one| one.full_address),
+            message: order.message_to_seller.clone(),
+            note: order.note.clone(),
+            masked: false,
+        }
+    }
+
+    pub(super) fn masked(self) -> Self {
+        let name = |text: Option<String>| text.map(|text| mask_name(&text));
+        let hide =
+            |text: Option<String>| text.map(|text| if text.is_empty() { text } else { MASK.to_owned() });
+        Self {
+            username: name(self.username),
+            recipient: name(self.recipient),
+            phone: hide(self.phone),
+            address: hide(self.address),
+            message: hide(self.message),
+            note: hide(self.note),
+            masked: true,
+        }
+    }
+
+    pub(super) fn example() -> serde_json::Value {
+        serde_json::json!({
+            "username": "t***w", "recipient": "T***w", "phone": "***", "address": "***", "message": "",
+            "note": null, "masked": true,
+        })
+    }
 }
 
 /// What the seller earns with an order.

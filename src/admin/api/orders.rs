@@ -1,7 +1,7 @@
 //! Orders: their state, their history, and what the sheet and Telegram have of them.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,16 @@ use uuid::Uuid;
 use super::events::{EventQuery, EventView};
 use super::jobs::{JobQuery, JobView};
 use super::order_views::{
-    OrderIncomeView, OrderItemView, OrderMessageView, SheetRowView, StatusView, history, lines, sheet_rows,
+    BuyerView, OrderIncomeView, OrderItemView, OrderMessageView, SheetRowView, StatusView, history, lines,
+    sheet_rows,
 };
 use crate::admin::AdminState;
-use crate::admin::error::{ApiError, Missing, Refusals, Unusable};
+use crate::admin::error::{ApiError, ChangeRefusals, Missing, Refusals, Unusable};
 use crate::admin::extract::{Path, Query, said};
+use crate::admin::frame::RequestId;
 use crate::admin::page::Window;
 pub use crate::domain::order::OrderRef;
+use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::order_lists::{self, OrderFilter, OrderPlace, OrderSummary};
 use crate::store::order_reads::{self, StoredOrder};
 
@@ -81,6 +84,8 @@ pub struct OrderView {
     pub escrow_amount: Option<Decimal>,
     /// How many lines it has.
     pub items: i64,
+    /// When the data of its buyer was erased for good.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 impl From<OrderSummary> for OrderView {
@@ -97,6 +102,7 @@ impl From<OrderSummary> for OrderView {
             total_amount: order.total_amount,
             escrow_amount: order.escrow_amount,
             items: order.items,
+            erased_at: order.erased_at,
         }
     }
 }
@@ -110,7 +116,7 @@ pub struct OrderList {
     pub next: Option<String>,
 }
 
-/// An order with everything that is known of it, except of its buyer.
+/// An order with everything that is known of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OrderDetail {
     /// The order.
@@ -124,6 +130,8 @@ pub struct OrderDetail {
     pub shipping_carrier: Option<String>,
     /// Why it was cancelled.
     pub cancel_reason: Option<String>,
+    /// Who bought it.
+    pub buyer: BuyerView,
     /// Its lines.
     pub lines: Vec<OrderItemView>,
     /// What the seller earns; none while it is not known.
@@ -201,8 +209,57 @@ pub async fn get_order(
     Ok(Json(OrderEnvelope { order }))
 }
 
-/// The order, in full.
+/// Show an order with the data of its buyer
+///
+/// Name, address, number and message are shown as the platform told them. That they were shown, and to whom, is put
+/// on record in `admin-actions` before the answer.
+#[utoipa::path(
+    post, path = "/orders/{platform}/{shop_id}/{order_sn}/unmask", operation_id = "unmask_order", tag = "orders",
+    params(
+        ("platform" = String, Path, description = "The platform, for example `shopee`"),
+        ("shop_id" = String, Path, description = "The shop"),
+        ("order_sn" = String, Path, description = "The order's number"),
+    ),
+    responses(
+        (status = 200, description = "The order, with its buyer", body = OrderEnvelope,
+            example = json!({"order": detail_example()})),
+        Missing, ChangeRefusals, Refusals,
+    ),
+)]
+pub async fn unmask_order(
+    State(state): State<AdminState>,
+    Extension(request_id): Extension<RequestId>,
+    Path((platform, shop_id, order_sn)): Path<(String, String, String)>,
+) -> Result<Json<OrderEnvelope>, ApiError> {
+    let reference = OrderRef { platform, shop_id, order_sn };
+    unmask(&state, &request_id, &reference).await.map(|order| Json(OrderEnvelope { order }))
+}
+
+/// The order with its buyer; puts that on record.
+pub async fn unmask(
+    state: &AdminState,
+    request_id: &RequestId,
+    reference: &OrderRef,
+) -> Result<OrderDetail, ApiError> {
+    let detail = in_full(state, reference).await?;
+    let subject = format!("order {reference}");
+    let action = AdminAction {
+        request_id: &request_id.0,
+        action: "unmask_order",
+        subject: &subject,
+        detail: json!({}),
+    };
+    insert_admin_action(&state.pool, &action).await?;
+    Ok(detail)
+}
+
+/// The order; the data of its buyer is masked.
 pub async fn read(state: &AdminState, reference: &OrderRef) -> Result<OrderDetail, ApiError> {
+    let detail = in_full(state, reference).await?;
+    Ok(OrderDetail { buyer: detail.buyer.masked(), ..detail })
+}
+
+async fn in_full(state: &AdminState, reference: &OrderRef) -> Result<OrderDetail, ApiError> {
     let missing = || ApiError::not_found("order");
     let filter = OrderFilter {
         order_sn: Some(reference.order_sn.clone()),
@@ -215,6 +272,7 @@ pub async fn read(state: &AdminState, reference: &OrderRef) -> Result<OrderDetai
     let stored = order_reads::list_orders(&mut connection, std::slice::from_ref(reference)).await?;
     drop(connection);
     let StoredOrder { order, income, net_income } = stored.into_iter().next().ok_or_else(missing)?;
+    let buyer = BuyerView::of(&order);
     let events = EventQuery {
         subject: Some(reference.order_sn.clone()),
         account: Some(reference.shop_id.clone()),
@@ -236,6 +294,7 @@ pub async fn read(state: &AdminState, reference: &OrderRef) -> Result<OrderDetai
         ship_by: order.ship_by,
         shipping_carrier: order.shipping_carrier,
         cancel_reason: order.cancel_reason,
+        buyer,
         lines: lines(order.items, &net_income),
         income: income.map(OrderIncomeView::from),
         history: history(order_lists::list_history(&state.pool, reference).await?),
@@ -251,7 +310,7 @@ fn example() -> serde_json::Value {
         "platform": "shopee", "shop_id": "1001", "order_sn": "250101ABCDEF01", "status": "READY_TO_SHIP",
         "update_time": "2026-11-21T05:00:00Z", "create_time": "2026-11-21T04:50:00Z",
         "fetched_at": "2026-11-21T05:00:02Z", "currency": "SGD", "total_amount": "30.50",
-        "escrow_amount": "25.01", "items": 2,
+        "escrow_amount": "25.01", "items": 2, "erased_at": null,
     })
 }
 
@@ -259,7 +318,7 @@ fn detail_example() -> serde_json::Value {
     let mut detail = example();
     let more = json!({
         "pay_time": "2026-11-21T04:51:00Z", "ship_by": "2026-11-23T04:50:00Z", "shipping_carrier": "SPX",
-        "cancel_reason": null,
+        "cancel_reason": null, "buyer": BuyerView::example(),
         "lines": [{"item_id": 501, "model_id": 601, "sku": "TP-R", "name": "Tea pot", "variation": "Red",
             "quantity": 1, "unit_price": "10.50", "net_income": "8.61"}],
         "income": {"escrow_amount": "25.01", "buyer_total_amount": "30.50", "commission_fee": "2.00",

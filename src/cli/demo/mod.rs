@@ -108,7 +108,7 @@ async fn demo(arguments: &Arguments) -> Outcome {
         program: program(),
     };
     let mut home = Home::open(&arguments.data_dir, parameters, keygen::key())?;
-    let settings = LogSettings { filter: "info".to_owned(), json: false };
+    let settings = LogSettings { filter: "info".to_owned(), json: false, otlp: None };
     logging::init_file(&settings, home.open_log()?).context("setting up the log")?;
 
     let plan = Arc::new(scenario(arguments.seed, arguments.pushes as usize, arguments.shops as usize));

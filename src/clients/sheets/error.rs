@@ -58,6 +58,18 @@ pub enum SheetsError {
 }
 
 impl SheetsError {
+    /// A word for metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Configuration { .. } => "configuration",
+            Self::TabGone { .. } | Self::TabExists { .. } | Self::GridExceeded { .. } => "moved",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unclear { .. } => "uncertain",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+
     /// Whether the same call may be made again later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unclear { .. })

@@ -75,6 +75,21 @@ pub enum TelegramError {
 }
 
 impl TelegramError {
+    /// A word for metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::RetryAfter(_) => "rate_limited",
+            Self::Migrated(_) | Self::TopicGone | Self::TopicClosed | Self::NotAForum => "moved",
+            Self::NoTopicRights | Self::Configuration { .. } => "configuration",
+            Self::NotSent { .. } => "unavailable",
+            Self::Unknown { .. } => "uncertain",
+            Self::NotModified | Self::Sent { .. } => "ok",
+            Self::BadMarkup { .. } | Self::TooLong | Self::EditTargetGone | Self::Rejected { .. } => {
+                "rejected"
+            }
+        }
+    }
+
     /// Whether the same call may be made again later without fear of doing it twice.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::RetryAfter(_) | Self::NotSent { .. })

@@ -20,6 +20,7 @@ use futures_util::{StreamExt, stream};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::clients::forward::{Answer, ForwardClient, ForwardError, Message};
@@ -28,7 +29,9 @@ use crate::config::{ForwardSettings, ForwardTarget};
 use crate::domain::job::ForwardEvent;
 use crate::domain::order::OrderRef;
 use crate::jobs::outcome::after_database;
+use crate::jobs::reached::reached;
 use crate::observability::metrics::client_called;
+use crate::observability::trace;
 use crate::queue::{Batch, BatchHandler, Job, Outcome};
 use crate::store::breakers::{self, Admission, Fault};
 use crate::store::deliveries::{self, Attempt, ForwardedEvent};
@@ -196,7 +199,8 @@ impl ForwardHandler {
             body: payload::body(event, order).into(),
         };
         let begun = Instant::now();
-        let answer = self.client.post(&errand.target.url, &errand.target.secrets, &message).await;
+        let posting = self.client.post(&errand.target.url, &errand.target.secrets, &message);
+        let answer = posting.instrument(trace::call("forward", "post")).await;
         let took = begun.elapsed();
         client_called("forward", "post", class(&answer), took);
         match answer {
@@ -248,6 +252,7 @@ impl ForwardHandler {
                 let mut note = self.note().await?;
                 deliveries::note_attempt(&mut note.connection, &Attempt { error: None, ..failed }).await?;
                 breakers::succeed(&mut note.connection, DESTINATION, name).await?;
+                reached(DESTINATION, name, &[id], self.clock.now());
                 Ok(Outcome::DONE)
             }
             410 => {

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::clients::telegram::TelegramError;
 use crate::domain::order::OrderRef;
+use crate::jobs::notify::DESTINATION;
 use crate::jobs::notify::pending::Pending;
 use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
 use crate::jobs::notify::send::{AFTER_UNKNOWN, Posted};
-use crate::observability::metrics::telegram_message;
+use crate::observability::metrics::{telegram_message, timed_call};
 use crate::store::telegram_orders::{self as orders, OrderMessage};
 
 impl Run<'_> {
@@ -59,7 +60,8 @@ impl Run<'_> {
         let needless = known.event_id > shown.event_id || known.content_sha256 == shown.content_sha256;
         if !needless {
             self.budget(chat).await?;
-            let edited = self.handler.telegram.edit(chat.target, message_id, html).await;
+            let editing = self.handler.telegram.edit(chat.target, message_id, html);
+            let edited = timed_call(DESTINATION, "editMessageText", TelegramError::class, editing).await;
             telegram_message(if edited.is_ok() { "ok" } else { "refused" });
             match edited {
                 Ok(()) => {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::domain::job::NotifyEvent;
 use crate::domain::order::OrderRef;
 use crate::jobs::notify::pending::{
@@ -15,6 +16,7 @@ use crate::jobs::notify::render::{self, Subject};
 use crate::jobs::notify::send::{Outgoing, Posted, topic_destination};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{AT_ONCE, DESTINATION, NotifyHandler, TURN};
+use crate::jobs::reached::reached;
 use crate::queue::{Job, Outcome};
 use crate::store::breakers::{self, Admission};
 use crate::store::destinations;
@@ -269,6 +271,10 @@ impl<'a> Run<'a> {
         let concerned = group.waiting.iter().take(count);
         match sent {
             Ok(posted) => {
+                if posted == Posted::Sent {
+                    let events: Vec<Uuid> = concerned.clone().map(|one| one.event.id).collect();
+                    reached(DESTINATION, &chat.id.to_string(), &events, clock::system().now());
+                }
                 answers.extend(concerned.map(|one| (one.job_id, one.outcome(posted == Posted::Uncertain))));
             }
             Err(Stopped::Refused(error)) => {

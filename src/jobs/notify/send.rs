@@ -10,7 +10,7 @@ use crate::jobs::notify::render::without_markup;
 use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{DESTINATION, MAX_SLEEP};
-use crate::observability::metrics::telegram_message;
+use crate::observability::metrics::{telegram_message, timed_call};
 use crate::store::breakers::{self, Fault};
 use crate::store::destinations;
 use crate::store::telegram::{self as ledger, Intent};
@@ -122,7 +122,8 @@ impl Run<'_> {
     /// Sends the HTML, and once without markup if Telegram does not accept it.
     async fn transmit(&self, chat: Chat, thread: Option<i32>, html: &str) -> Result<Sent, TelegramError> {
         let telegram = &self.handler.telegram;
-        match telegram.send(chat.target, thread, html, true).await {
+        let sending = telegram.send(chat.target, thread, html, true);
+        match timed_call(DESTINATION, "sendMessage", TelegramError::class, sending).await {
             Err(TelegramError::BadMarkup { text }) => {
                 tracing::warn!(
                     chat.id = chat.target,

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::clients::telegram::{TOPIC_COLORS, TelegramError};
+use crate::jobs::notify::DESTINATION;
 use crate::jobs::notify::render;
 use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
+use crate::observability::metrics::timed_call;
 use crate::store::telegram::{self as ledger, AnnouncedEvent, Topic};
 
 /// Longer than finding out about the chat and creating the topic can take.
@@ -91,7 +93,8 @@ impl Run<'_> {
             Err(error) => return Err(self.stop(chat, error).await?),
         }
         self.budget(chat).await?;
-        match self.handler.telegram.create_topic(chat.target, &topic.title, topic.color).await {
+        let creating = self.handler.telegram.create_topic(chat.target, &topic.title, topic.color);
+        match timed_call(DESTINATION, "createForumTopic", TelegramError::class, creating).await {
             Ok(thread) => {
                 tracing::info!(
                     chat.id = chat.target,

@@ -33,7 +33,10 @@ use crate::clock::SharedClock;
 use crate::domain::job::UpsertSheetRow;
 use crate::domain::order::OrderRef;
 use crate::jobs::outcome::after_database;
+use crate::jobs::reached::reached;
 use crate::observability::metrics;
+use crate::observability::metrics::{self, timed_call};
+use crate::queue::settle::{Claim, CompleteError, Done};
 use crate::queue::settle::{Claim, CompleteError, Done, LeaseLost};
 use crate::queue::{Batch, BatchHandler, Job, Outcome, complete_in, enqueue, plan as jobs_plan};
 use crate::store;
@@ -50,6 +53,8 @@ use sight::{Known, Sight};
 
 /// The kind of a spreadsheet among the destinations; its name is the spreadsheet's id.
 const DESTINATION: &str = "sheet";
+/// The service, as calls of it are counted.
+const GOOGLE: &str = "google";
 /// Rows of one write, both tabs together: about two megabytes, which is what Google recommends at most.
 const ROWS_AT_ONCE: usize = 5_000;
 /// After a 429 that does not say how long. Google's window is a minute, refilled all the time.
@@ -266,11 +271,16 @@ impl SheetHandler {
         let plan = plan::plan(&orders, &items, &rows);
         self.budget.take(Call::Write).await?;
         self.send(id, claim, plan.requests.clone()).await?;
+        let written = self.client.batch_update(id, plan.requests.clone());
+        timed_call(GOOGLE, "spreadsheets.batchUpdate", SheetsError::class, written).await?;
         breakers::succeed(&mut *self.pool.acquire().await?, DESTINATION, id).await?;
         if orders.layout.is_complete() && items.layout.is_complete() {
             self.known().insert(id.to_owned(), known);
         }
         self.record(id, works, &plan).await?;
+        for job in works.iter().flat_map(|work| &work.jobs) {
+            reached("sheet", id, &job.events, self.clock.now());
+        }
         metrics::sheet_rows_written(columns::ORDERS.title, plan.order_rows);
         metrics::sheet_rows_written(columns::ITEMS.title, plan.item_rows);
         for order in &plan.doubled {

@@ -5,12 +5,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::GOOGLE;
 use super::columns::{ITEMS, Layout, ORDERS, TabSpec, is_ours};
 use super::failure::{Budget, Call, Failure};
 use super::plan::{TabState, value_text};
 use crate::clients::sheets::{
     CellValue, Major, SheetRequest, SheetsClient, SheetsError, Tab, a1_range, column_letters,
 };
+use crate::observability::metrics::timed_call;
 
 /// After this a spreadsheet is surveyed again: a tab that took another's name is not noticed otherwise.
 const TRUSTED: TimeDelta = TimeDelta::minutes(10);
@@ -107,7 +109,8 @@ impl Sight<'_> {
     /// Finds both tabs, by name or, when they were renamed, by their columns. Makes those that are not there.
     async fn survey(&self) -> Result<Known, Failure> {
         self.budget.take(Call::Read).await?;
-        let info = self.client.spreadsheet(self.id).await?;
+        let get = self.client.spreadsheet(self.id);
+        let info = timed_call(GOOGLE, "spreadsheets.get", SheetsError::class, get).await?;
         // A chart on a tab of its own has no cells.
         let mut tabs: Vec<Tab> = info.tabs.into_iter().filter(|tab| tab.row_count > 0).collect();
         let named = |spec: &TabSpec, tab: &Tab| tab.title.trim().eq_ignore_ascii_case(spec.title);
@@ -145,7 +148,8 @@ impl Sight<'_> {
                 title: spec.title.to_owned(),
                 columns: i32::try_from(spec.columns.len()).unwrap_or(i32::MAX),
             };
-            added = self.client.batch_update(self.id, missing.iter().map(add).collect()).await?;
+            let adding = self.client.batch_update(self.id, missing.iter().map(add).collect());
+            added = timed_call(GOOGLE, "spreadsheets.batchUpdate", SheetsError::class, adding).await?;
         }
         let mut added =
             missing.into_iter().zip(added).map(|(spec, tab)| KnownTab::new(spec, &tab, Vec::new()));
@@ -159,7 +163,8 @@ impl Sight<'_> {
 
     async fn read(&self, ranges: &[String]) -> Result<Vec<Vec<Vec<CellValue>>>, Failure> {
         self.budget.take(Call::Read).await?;
-        Ok(self.client.read_ranges(self.id, ranges, Major::Rows).await?)
+        let read = self.client.read_ranges(self.id, ranges, Major::Rows);
+        Ok(timed_call(GOOGLE, "spreadsheets.values.batchGet", SheetsError::class, read).await?)
     }
 }
 

@@ -279,7 +279,7 @@ pub(crate) async fn simulated_world(options: SimulatorOptions) -> Simulator {
     simulator
 }
 
-fn settings(simulator: &Simulator, database_url: &str) -> BTreeMap<String, String> {
+pub(crate) fn settings(simulator: &Simulator, database_url: &str) -> BTreeMap<String, String> {
     let tokens = simulator.shop_tokens(SHOP).expect("the shop has tokens");
     let pairs = [
         ("DATABASE_URL", database_url.to_owned()),

@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::text::{self, Block};
+use crate::domain::privacy;
 
 /// Lines at most; further fields are counted.
 const LINES: usize = 30;
@@ -17,7 +18,7 @@ const NAME: usize = 60;
 const VALUE: usize = 300;
 /// Levels that are unfolded; what lies deeper is shown as JSON.
 const DEPTH: usize = 4;
-/// Parts of names whose values belong to a person.
+/// Parts of names whose values belong to a person, besides the names that [`privacy`] knows.
 const PERSONAL: [&str; 9] =
     ["buyer", "recipient", "phone", "user_name", "username", "address", "email", "first_name", "last_name"];
 
@@ -35,7 +36,11 @@ pub struct FieldStyle<'a> {
 /// One line per field of what the platform sent.
 pub fn lines(payload: &Value, style: FieldStyle<'_>) -> Vec<Block> {
     let mut flat = Vec::new();
-    match data_of(payload) {
+    let mut data = data_of(payload);
+    if !style.show_personal {
+        hide_unfolded(&mut data, 0);
+    }
+    match data {
         Value::Object(map) => flatten_object(&map, "", 0, &mut flat),
         other => flatten(&other, "", 0, &mut flat),
     }
@@ -76,6 +81,15 @@ fn data_of(payload: &Value) -> Value {
             }
         },
         other => other.clone(),
+    }
+}
+
+/// What is shown as JSON, and documents that are text: their people are masked before they become one value.
+fn hide_unfolded(value: &mut Value, depth: usize) {
+    match value {
+        Value::Object(map) if depth < DEPTH => map.values_mut().for_each(|one| hide_unfolded(one, depth + 1)),
+        Value::Array(list) if depth < DEPTH => list.iter_mut().for_each(|one| hide_unfolded(one, depth + 1)),
+        other => privacy::mask(other),
     }
 }
 
@@ -121,15 +135,19 @@ fn line(name: &str, value: &str, style: FieldStyle<'_>) -> Block {
     let last = name.rsplit('.').next().unwrap_or(name).to_lowercase();
     let shown = match instant(&last, value, style.zone) {
         Some(time) => time,
-        None if !style.show_personal && PERSONAL.iter().any(|part| last.contains(part)) => {
-            text::masked(value)
-        }
+        None if !style.show_personal && is_personal(name, &last) => text::masked(value),
         None => value.to_owned(),
     };
     if name.is_empty() {
         return Block::new().text(&shown, VALUE);
     }
     Block::new().text(name, NAME).markup(": ").text(&shown, VALUE)
+}
+
+/// Whether a field, or one that it lies in, belongs to a person.
+fn is_personal(path: &str, last: &str) -> bool {
+    PERSONAL.iter().any(|part| last.contains(part))
+        || path.split('.').any(|name| privacy::is_personal(name.split('[').next().unwrap_or(name)))
 }
 
 /// Unix seconds as a time, where the name says that it is one.
@@ -184,5 +202,19 @@ mod tests {
         let text = shown(&json!({"data": many}));
         assert_eq!(text.lines().count(), LINES + 1);
         assert!(text.ends_with("\n… +70"), "{text}");
+    }
+
+    #[test]
+    fn people_are_masked_wherever_they_are() {
+        let payload = json!({"data": {
+            "recipient_address": {"name": "Tan Ah Kow", "floor": [{"unit": "Tan 04-12"}]},
+            "a": {"b": {"c": {"d": {"e": {"phone": "Tan 9123"}}}}},
+            "extra": "{\"email\": \"Tan@example.com\"}",
+            "content": {"text": "Tan, ring me"},
+            "n": 1,
+        }});
+        let shown = shown(&payload);
+        assert!(!shown.contains("Ah Kow") && !shown.contains("Tan"), "{shown}");
+        assert!(shown.contains("recipient_address.name: Ta***") && shown.contains("n: 1"), "{shown}");
     }
 }
