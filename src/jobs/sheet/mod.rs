@@ -34,9 +34,7 @@ use crate::domain::job::UpsertSheetRow;
 use crate::domain::order::OrderRef;
 use crate::jobs::outcome::after_database;
 use crate::jobs::reached::reached;
-use crate::observability::metrics;
 use crate::observability::metrics::{self, timed_call};
-use crate::queue::settle::{Claim, CompleteError, Done};
 use crate::queue::settle::{Claim, CompleteError, Done, LeaseLost};
 use crate::queue::{Batch, BatchHandler, Job, Outcome, complete_in, enqueue, plan as jobs_plan};
 use crate::store;
@@ -271,8 +269,6 @@ impl SheetHandler {
         let plan = plan::plan(&orders, &items, &rows);
         self.budget.take(Call::Write).await?;
         self.send(id, claim, plan.requests.clone()).await?;
-        let written = self.client.batch_update(id, plan.requests.clone());
-        timed_call(GOOGLE, "spreadsheets.batchUpdate", SheetsError::class, written).await?;
         breakers::succeed(&mut *self.pool.acquire().await?, DESTINATION, id).await?;
         if orders.layout.is_complete() && items.layout.is_complete() {
             self.known().insert(id.to_owned(), known);
@@ -298,7 +294,8 @@ impl SheetHandler {
         if !begun {
             return Err(Failure::NotOurs(LeaseLost { lost: 1, asked: 1 }.into()));
         }
-        let written = self.client.batch_update(id, requests).await;
+        let writing = self.client.batch_update(id, requests);
+        let written = timed_call(GOOGLE, "spreadsheets.batchUpdate", SheetsError::class, writing).await;
         // Whether one that was not answered took place, shows later; until then nobody looks.
         if !matches!(written, Err(SheetsError::Unclear { .. })) {
             writes::end(&mut *self.pool.acquire().await?, DESTINATION, id, claim_id).await?;
