@@ -25,7 +25,8 @@ const AT_ONCE: usize = 200;
 /// Erase the data of a buyer
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-First says what it found, then asks, then erases; what it did is on record in pushbox.admin_actions.
+First says what it found, then asks, then erases; what it did is put on record in
+pushbox.admin_actions.
 
 Erased: names, addresses, numbers and messages in the payloads of events and in orders, and the
 platform's raw answers about those orders. Their rows in spreadsheets are written anew without
