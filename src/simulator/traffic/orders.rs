@@ -213,7 +213,7 @@ fn recipient(index: usize, market: &Market) -> Value {
         return json!({"name": "P******n", "phone": "****12", "town": "", "district": "", "city": "****",
             "state": "", "region": market.region, "zipcode": "****", "full_address": "****"});
     }
-    json!({"name": "Ana <O'Neil>", "phone": "0123456789", "town": "", "district": "Centre", "city": "Town",
+    json!({"name": "Ana <O'Neil>", "phone": "0987612345", "town": "", "district": "Centre", "city": "Town",
         "state": "", "region": market.region, "zipcode": "01234",
         "full_address": "1 \"Long\" Street & Co, Town"})
 }
