@@ -12,6 +12,7 @@ pub mod api;
 pub mod auth;
 mod docs;
 pub mod error;
+pub mod exports;
 pub mod extract;
 pub mod frame;
 pub mod health;
@@ -69,6 +70,8 @@ pub struct AdminContext {
     pub plan: Plan,
     /// Subscriptions that people ask for.
     pub subscriptions: Arc<dyn operations::SubscriptionOperations>,
+    /// Makes files of orders.
+    pub exports: Arc<dyn exports::OrderExports>,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
     /// Calls of Shopee that people ask for; none: no app is configured.

@@ -30,6 +30,7 @@ use crate::store;
 pub mod authorize;
 mod database;
 mod errands;
+mod exports;
 pub mod listener;
 mod shopee_gate;
 mod shopee_operations;
@@ -359,6 +360,11 @@ impl Parts {
             subscriptions: Arc::new(subscription_operations::Outside {
                 pool: self.pool.clone(),
                 apis: self.config.platform_apis.clone(),
+            }),
+            exports: Arc::new(exports::Exports {
+                pool: self.pool.clone(),
+                clock: self.clock.clone(),
+                zone: self.config.display_timezone,
             }),
             metrics: metrics::install(),
             shopee: self.shopee_operations()?,

@@ -146,6 +146,7 @@ pub(super) fn driver(parts: &Parts) -> anyhow::Result<Driver> {
     let mut tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(Maintain {
             pool: parts.pool.clone(),
+            clock: parts.clock.clone(),
             retention_days: parts.config.schedule.event_retention_days,
         }),
         Arc::new(WatchReplays {

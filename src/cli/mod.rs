@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 mod jobs;
 mod keygen;
 mod migrate;
@@ -24,6 +25,7 @@ mod scene;
 mod schedules;
 mod send;
 mod serve;
+mod sheet;
 mod shopee;
 mod show;
 mod shutdown;
@@ -95,6 +97,8 @@ enum Command {
     Send(send::Arguments),
     Shopee(shopee::Arguments),
     Reseal(reseal::Arguments),
+    Sheet(sheet::Arguments),
+    Export(export::Arguments),
     Openapi(openapi::Arguments),
     Keygen(keygen::Arguments),
     Completions(completions::Arguments),
@@ -207,6 +211,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Send(arguments) => send::run(&arguments, config),
         Command::Shopee(arguments) => shopee::run(&arguments, config),
         Command::Reseal(arguments) => reseal::run(&arguments, config),
+        Command::Sheet(arguments) => sheet::run(&arguments, config),
+        Command::Export(arguments) => export::run(&arguments, config),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -33,7 +33,7 @@ impl Config {
         let sheet_ignore_statuses = lookup.value(&set::SHEET_IGNORE_STATUSES, parse::statuses);
         let display_timezone = lookup.value(&set::DISPLAY_TIMEZONE, parse::timezone);
         let (telegram, chats) = sinks::telegram(&mut lookup, roles);
-        let (sheets, spreadsheets) = sinks::sheets(&mut lookup, roles);
+        let (sheets, spreadsheets) = sinks::sheets(&mut lookup, roles, display_timezone);
         let (forward, forwards) = forward::forward(&mut lookup, roles);
         let platforms = sources.iter().map(|one| (one.name.clone(), one.platform.clone())).collect();
         let mut encryption_keys =

@@ -9,6 +9,8 @@ use url::Url;
 
 use crate::config::ShopeeSignature;
 use crate::config::fault::Refusal;
+use crate::domain::calendar;
+use crate::domain::route::Period;
 
 /// The text a person most likely meant, if one is near.
 pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -237,6 +239,15 @@ pub(super) fn spreadsheet_id(text: &str) -> Result<String, Refusal> {
         ));
     }
     Ok(id.to_owned())
+}
+
+/// Months of the calendar, for example `2026-04`.
+pub(super) fn months(text: &str, zone: Tz) -> Result<Vec<Period>, Refusal> {
+    let month = |item: &str| {
+        calendar::month(item, zone)
+            .ok_or_else(|| Refusal::new(format!("`{item}` is not a month"), "Write year and month: 2026-04."))
+    };
+    items(text).into_iter().map(month).collect()
 }
 
 /// A chat's number.

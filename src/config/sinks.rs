@@ -1,5 +1,6 @@
 //! Reads the settings of Telegram and Google Sheets, and what goes where.
 
+use chrono_tz::Tz;
 use secrecy::SecretString;
 use url::Url;
 
@@ -85,13 +86,14 @@ fn bot_token(text: &str) -> Result<SecretString, Refusal> {
 pub(super) fn sheets(
     lookup: &mut Lookup<'_>,
     roles: &Roles,
+    zone: Tz,
 ) -> (Option<SheetsSettings>, Vec<SpreadsheetRoute>) {
     let credentials = lookup.optional(&set::GOOGLE_CREDENTIALS_JSON, google_credentials);
     let api_url = lookup.http_url(&set::GOOGLE_SHEETS_URL);
     let calls_per_minute = lookup.value(&set::SHEETS_CALLS_PER_MINUTE, |text| parse::number(text, 1, 60_000));
     let mut spreadsheets: Vec<SpreadsheetRoute> = Vec::new();
     if let Some(spreadsheet_id) = lookup.optional(&set::SPREADSHEET_ID, parse::spreadsheet_id) {
-        spreadsheets.push(SpreadsheetRoute { spreadsheet_id, filter: Filter::default() });
+        spreadsheets.push(SpreadsheetRoute { spreadsheet_id, months: Vec::new(), filter: Filter::default() });
     }
     let entries = std::mem::take(&mut lookup.file.spreadsheets);
     let named = lookup.is_given(&set::SPREADSHEET_ID) || !entries.is_empty();
@@ -103,7 +105,15 @@ pub(super) fn sheets(
         if spreadsheets.iter().any(|one| one.spreadsheet_id == spreadsheet_id) {
             lookup.twice(&entry);
         } else {
-            spreadsheets.push(SpreadsheetRoute { spreadsheet_id, filter: filter(&entry) });
+            let months = entry.values.get("months").map(String::as_str).unwrap_or_default();
+            match parse::months(months, zone) {
+                Ok(months) => {
+                    spreadsheets.push(SpreadsheetRoute { spreadsheet_id, months, filter: filter(&entry) });
+                }
+                Err(refusal) => {
+                    lookup.fault(format!("{} months", entry.label), refusal.problem, refusal.remedy);
+                }
+            }
         }
     }
     pair(

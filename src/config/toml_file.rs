@@ -68,7 +68,7 @@ const FORWARD_KEYS: &[&str] = &[
     "shops",
     "codes",
 ];
-const SPREADSHEET_KEYS: &[&str] = &["spreadsheet_id", "sources", "shops", "codes"];
+const SPREADSHEET_KEYS: &[&str] = &["spreadsheet_id", "sources", "shops", "codes", "months"];
 
 impl TomlFile {
     /// Reads the text; adds what is wrong to `faults`, without repeating any value.

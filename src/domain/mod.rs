@@ -2,6 +2,7 @@
 //!
 //! Start at [`event`], what a push becomes, and [`job`], where the receiver and the jobs meet.
 
+pub mod calendar;
 pub mod event;
 pub mod job;
 pub mod money;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What of the events a destination wants. An empty list means all.
@@ -45,14 +46,33 @@ pub struct ChatRoute {
     pub filter: Filter,
 }
 
+/// A span of time, such as a month of somebody's calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// Its first instant.
+    pub from: DateTime<Utc>,
+    /// The first instant after it.
+    pub until: DateTime<Utc>,
+}
+
 /// A spreadsheet and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpreadsheetRoute {
     /// Google's spreadsheet id.
     pub spreadsheet_id: String,
+    /// Only orders placed in one of these; empty: whenever they were placed.
+    #[serde(default)]
+    pub months: Vec<Period>,
     /// What goes there.
     #[serde(flatten)]
     pub filter: Filter,
+}
+
+impl SpreadsheetRoute {
+    /// Whether orders that were placed at this instant belong there.
+    pub fn takes_time(&self, placed: DateTime<Utc>) -> bool {
+        self.months.is_empty() || self.months.iter().any(|month| month.from <= placed && placed < month.until)
+    }
 }
 
 /// A service of the seller's and what it wants to hear.

@@ -107,7 +107,7 @@ impl OrdersHandler {
             let newest = read.max_by_key(|(id, order)| (order.update_time, *id));
             if let Some((event, order)) = &newest {
                 orders::upsert_order(&mut transaction, order, &[], Some(*event)).await?;
-                next.extend(self.plan.sheet_rows(reference, &job.events));
+                next.extend(self.plan.sheet_rows(reference, order.create_time, &job.events));
             }
             let order: Option<&Order> = newest.as_ref().map(|(_, order)| order);
             for head in heads.iter().filter(|head| job.events.contains(&head.id)) {

@@ -314,7 +314,7 @@ impl EnrichHandler {
             {
                 orders::upsert_income(&mut transaction, income).await?;
             }
-            next.extend(self.plan.sheet_rows(&order.reference, &one.job.events));
+            next.extend(self.plan.sheet_rows(&order.reference, order.create_time, &one.job.events));
             for head in heads.iter().filter(|head| one.job.events.contains(&head.id)) {
                 next.extend(self.plan.effects(head, Some(order)));
             }

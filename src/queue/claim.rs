@@ -62,7 +62,8 @@ pub struct Head {
     pub lane: Lane,
     /// Its first job.
     pub place: Place,
-    /// How long until that job is due, in seconds by the database's clock; zero or less: it is.
+    /// How long until that job is due and its batch key not held, in seconds by the database's clock; zero or
+    /// less: it is.
     pub due_in: f64,
 }
 
@@ -127,7 +128,11 @@ WITH RECURSIVE lanes AS (
         WHERE j.queue = $1 AND j.state = 'ready' AND (j.batch_key, j.priority) > (lanes.batch_key, lanes.priority)
         ORDER BY j.batch_key, j.priority, j.run_at, j.id LIMIT 1) AS next
 )
-SELECT batch_key, priority, run_at, id, extract(epoch FROM run_at - now())::float8 FROM lanes LIMIT $4";
+SELECT head.batch_key, head.priority, head.run_at, head.id,
+       extract(epoch FROM greatest(head.run_at, held.held_until) - now())::float8
+FROM (SELECT * FROM lanes LIMIT $4) head
+LEFT JOIN pushbox.batch_holds held ON held.queue = $1 AND held.batch_key = head.batch_key
+ORDER BY head.batch_key, head.priority";
 
 /// Claims due jobs of the lanes, lane after lane, within a lane by `run_at`. They come back sorted by batch key,
 /// priority and `run_at`.
@@ -208,9 +213,12 @@ WITH relaxed AS MATERIALIZED (
                 SELECT FROM pushbox.jobs twin
                 WHERE twin.kind = j.kind AND twin.key = j.key AND twin.state = 'running' AND twin.key IS NOT NULL))
         ORDER BY j.run_at, j.id LIMIT $6 FOR UPDATE SKIP LOCKED) AS due
-    WHERE $7::integer IS NULL OR $7 > (
+    WHERE $7::integer IS NULL OR ($7 > (
         SELECT count(DISTINCT busy.claim_id) FROM pushbox.jobs busy
         WHERE busy.queue = $1 AND busy.batch_key = asked.batch_key AND busy.state = 'running')
+      AND NOT EXISTS (
+        SELECT FROM pushbox.batch_holds held
+        WHERE held.queue = $1 AND held.batch_key = asked.batch_key AND held.held_until > now()))
     LIMIT $8
 )
 UPDATE pushbox.jobs SET

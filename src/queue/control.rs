@@ -68,6 +68,7 @@ pub async fn hasten(
     queue: Queue,
     batch_key: &str,
 ) -> Result<u64, sqlx::Error> {
+    super::hold::let_claim(connection, queue, batch_key).await?;
     // All are moved by the same span, so that the last of them is due now.
     let done = sqlx::query(
         "WITH waiting AS (

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::backend::{Buffer, ReadyBatch};
-use super::claim::{ClaimRequest, ClaimedRow, claim, look};
+use super::claim::{ClaimRequest, ClaimedRow, Place, claim, look};
 use super::rotation::Rotation;
 use super::settle::Claim;
 use super::shared::{Held, Shared};
@@ -136,8 +136,15 @@ impl Source {
 
     /// One claim.
     async fn claim(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
-        let (room, lanes) = (self.room(), self.rotation.next());
+        let (room, mut lanes) = (self.room(), self.rotation.next());
         let exclusive = self.claims_per_batch_key.is_some();
+        if exclusive {
+            // What kept its place comes before what was claimed last.
+            let first = Place { run_at: chrono::DateTime::UNIX_EPOCH, id: 0 };
+            for (_, place) in &mut lanes {
+                *place = first;
+            }
+        }
         let fair = if exclusive { self.batch } else { (room / self.rotation.keys().max(1)).max(self.batch) };
         let claim_id = Uuid::now_v7();
         let request = ClaimRequest {

@@ -85,6 +85,12 @@ pub enum Outcome {
         /// Not before this delay.
         after: Duration,
     },
+    /// It cannot be tried now and keeps its place: no attempt. It is claimed again at once, unless its batch key
+    /// is held ([`super::hold::hold`]).
+    Keep {
+        /// What it waits for, in words.
+        on: String,
+    },
     /// It will never work.
     Dead {
         /// Why.

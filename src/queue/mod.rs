@@ -37,6 +37,7 @@ pub mod control;
 pub mod enqueue;
 mod fetcher;
 pub mod handler;
+pub mod hold;
 pub mod intake;
 mod keeper;
 pub mod plan;

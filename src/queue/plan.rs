@@ -163,13 +163,16 @@ impl Plan {
     }
 
     /// One upsert per spreadsheet that wants the order. `events` are those that led to it.
-    pub fn sheet_rows(&self, order: &OrderRef, events: &[Uuid]) -> Vec<NewJob> {
+    pub fn sheet_rows(
+        &self,
+        order: &OrderRef,
+        placed: chrono::DateTime<chrono::Utc>,
+        events: &[Uuid],
+    ) -> Vec<NewJob> {
         let sources = self.routes.sources_of(&order.platform);
-        let wanting = self
-            .routes
-            .spreadsheets
-            .iter()
-            .filter(|sheet| sheet.filter.accepts_order(&order.platform, &sources, &order.shop_id));
+        let wanting = self.routes.spreadsheets.iter().filter(|sheet| {
+            sheet.filter.accepts_order(&order.platform, &sources, &order.shop_id) && sheet.takes_time(placed)
+        });
         let mut ids: Vec<&str> = wanting.map(|sheet| sheet.spreadsheet_id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();

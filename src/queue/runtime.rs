@@ -280,6 +280,7 @@ impl Settled {
             }
             Outcome::RetryAfter { error, after } => Verdict::Retry { error, after },
             Outcome::Wait { on, after } => Verdict::Wait { on, after },
+            Outcome::Keep { on } => Verdict::Keep { on },
             Outcome::Dead { error } => Verdict::Dead { error },
         };
         self.returned.push(Returned { claim, verdict });

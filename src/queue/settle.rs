@@ -84,6 +84,11 @@ pub enum Verdict {
         /// Not before this delay.
         after: Duration,
     },
+    /// It has to wait for something, and keeps its place: charge nothing.
+    Keep {
+        /// What it waits for.
+        on: String,
+    },
     /// It was never begun: back as it was.
     Release,
     /// It will never work.
@@ -172,6 +177,7 @@ pub async fn give_back(
                 (1, false, Some(after.as_secs_f64()), Some(storable(error)), None)
             }
             Verdict::Wait { on, after } => (0, false, Some(after.as_secs_f64()), None, Some(storable(on))),
+            Verdict::Keep { on } => (0, false, None, None, Some(storable(on))),
             Verdict::Release => (0, false, None, None, None),
             Verdict::Dead { error } => (1, true, None, Some(storable(error)), None),
         };
@@ -241,7 +247,7 @@ const GIVE_BACK: &str = concat!(
          SELECT id, queue, kind, key, batch_key, payload, priority,
                 CASE WHEN dead OR (charge > 0 AND attempt + charge >= max_attempts) THEN 'dead' ELSE 'ready' END AS state,
                 attempt + charge AS attempt, max_attempts,
-                CASE WHEN after IS NULL AND NOT dead THEN crashes ELSE 0 END AS crashes,
+                CASE WHEN after IS NULL AND waits IS NULL AND NOT dead THEN crashes ELSE 0 END AS crashes,
                 -- One instant for all, so that jobs given back together keep the order of their delays.
                 CASE WHEN after IS NULL THEN run_at ELSE statement_timestamp() + after * interval '1 second' END AS run_at,
                 worker, waits AS waiting_on, event_id, merged_events,

@@ -142,7 +142,7 @@ fn count<'a>(moved: impl Iterator<Item = &'a Moved>, returned: &[Returned]) {
             ("done", _) => JobMove::Completed,
             ("dead", _) => JobMove::Dead,
             (_, Some(Verdict::Retry { .. })) => JobMove::Retried,
-            (_, Some(Verdict::Wait { .. })) => JobMove::Waiting,
+            (_, Some(Verdict::Wait { .. } | Verdict::Keep { .. })) => JobMove::Waiting,
             _ => continue,
         };
         jobs_moved(&job.queue, outcome, 1);

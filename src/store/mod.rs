@@ -35,6 +35,7 @@ pub mod push_rhythms;
 pub mod reconciliation_lists;
 pub mod reconciliations;
 pub mod rejections;
+pub mod retention;
 pub mod roll_up;
 pub mod schedules;
 pub mod series;

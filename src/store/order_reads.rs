@@ -127,6 +127,32 @@ pub async fn list_orders(
     Ok(assemble(orders, items, income))
 }
 
+/// The orders that were placed from `from` on and before `until`, oldest first.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn list_created_between(
+    connection: &mut PgConnection,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    shop_id: Option<&str>,
+) -> Result<Vec<OrderRef>, sqlx::Error> {
+    let found: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT platform, shop_id, order_sn FROM pushbox.orders
+         WHERE create_time >= $1 AND create_time < $2 AND ($3::text IS NULL OR shop_id = $3)
+         ORDER BY create_time, platform, shop_id, order_sn",
+    )
+    .bind(from)
+    .bind(until)
+    .bind(shop_id)
+    .fetch_all(connection)
+    .await?;
+    Ok(found
+        .into_iter()
+        .map(|(platform, shop_id, order_sn)| OrderRef { platform, shop_id, order_sn })
+        .collect())
+}
+
 fn reference(platform: String, shop_id: String, order_sn: String) -> OrderRef {
     OrderRef { platform, shop_id, order_sn }
 }

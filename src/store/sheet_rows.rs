@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::domain::order::OrderRef;
+use crate::domain::route::SpreadsheetRoute;
 
 /// What a spreadsheet shows of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +130,73 @@ pub async fn forget_contents(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// How often the tabs of a spreadsheet were replaced.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_generation(
+    connection: &mut PgConnection,
+    spreadsheet_id: &str,
+) -> Result<i64, sqlx::Error> {
+    let found = sqlx::query_scalar("SELECT generation FROM pushbox.spreadsheets WHERE spreadsheet_id = $1")
+        .bind(spreadsheet_id)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.unwrap_or(0))
+}
+
+/// Notes that the tabs of a spreadsheet are being replaced: whatever anybody knew of them is void.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn bump_generation(connection: &mut PgConnection, spreadsheet_id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO pushbox.spreadsheets AS s (spreadsheet_id, generation, rebuilt_at) VALUES ($1, 1, now())
+         ON CONFLICT (spreadsheet_id) DO UPDATE SET generation = s.generation + 1, rebuilt_at = now()",
+    )
+    .bind(spreadsheet_id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The orders that must have a row in a spreadsheet: those that pass its filter, without those whose status gets
+/// no row, unless they have one.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn list_expected(
+    connection: &mut PgConnection,
+    route: &SpreadsheetRoute,
+    ignored_statuses: &[String],
+) -> Result<Vec<OrderRef>, sqlx::Error> {
+    let found: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT platform, shop_id, order_sn FROM pushbox.orders o
+         WHERE (cardinality($2::text[]) = 0 OR platform = ANY ($2))
+           AND (cardinality($3::text[]) = 0 OR shop_id = ANY ($3))
+           AND (cardinality($5::timestamptz[]) = 0 OR EXISTS (
+                SELECT FROM unnest($5::timestamptz[], $6::timestamptz[]) AS month(begins, ends)
+                WHERE create_time >= begins AND create_time < ends))
+           AND (status <> ALL ($4) OR EXISTS (
+                SELECT FROM pushbox.sheet_rows r
+                WHERE r.spreadsheet_id = $1 AND r.platform = o.platform AND r.shop_id = o.shop_id
+                  AND r.order_sn = o.order_sn))
+         ORDER BY platform, shop_id, order_sn",
+    )
+    .bind(&route.spreadsheet_id)
+    .bind(&route.filter.sources)
+    .bind(&route.filter.shops)
+    .bind(ignored_statuses)
+    .bind(route.months.iter().map(|month| month.from).collect::<Vec<_>>())
+    .bind(route.months.iter().map(|month| month.until).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    Ok(found
+        .into_iter()
+        .map(|(platform, shop_id, order_sn)| OrderRef { platform, shop_id, order_sn })
+        .collect())
 }
 
 fn columns<'a>(orders: impl Iterator<Item = &'a OrderRef>) -> (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>) {

@@ -4,8 +4,6 @@
 //! The ledger is written before a message is sent and settled after. A message whose fate is unknown stays
 //! `uncertain` and is handed to Telegram at most [`MAX_SENDS`] times.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -67,29 +65,33 @@ pub async fn list_events(
     .await
 }
 
-/// The oldest event before `before` whose announcement in this chat waits, and for how much longer. What waits
-/// for a single topic does not count. A job that waits has a later `run_at` than one that has just come, so
-/// the newcomer would overtake it.
+/// Puts announcements of the chat that wait for their time, and are of events before `before`, back to the time of
+/// their event, so that they are claimed first; returns the oldest of these events. What waits for a single topic
+/// stays. A job that waited out a pause has a later `run_at` than one that has just come, which would overtake it.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn find_older_waiting(
+pub async fn recall_older(
     connection: &mut PgConnection,
     batch_key: &str,
     before: Uuid,
-) -> Result<Option<(Uuid, Duration)>, sqlx::Error> {
-    let found: Option<(Uuid, f64)> = sqlx::query_as(
-        "SELECT event_id, greatest(extract(epoch FROM run_at - clock_timestamp())::float8, 0)
-         FROM pushbox.jobs
-         WHERE queue = 'notify' AND batch_key = $1 AND state = 'ready' AND event_id < $2
-           AND waiting_on IS NOT NULL AND waiting_on NOT LIKE 'topic %'
-         ORDER BY event_id LIMIT 1",
+) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "WITH older AS MATERIALIZED (
+             SELECT id, event_id, audit.received_at(event_id) AS place FROM pushbox.jobs
+             WHERE queue = 'notify' AND batch_key = $1 AND state = 'ready' AND event_id < $2
+               AND waiting_on IS NOT NULL AND waiting_on NOT LIKE 'topic %'
+             ORDER BY id FOR UPDATE SKIP LOCKED
+         ), recalled AS (
+             UPDATE pushbox.jobs j SET run_at = older.place FROM older
+             WHERE j.id = older.id AND j.state = 'ready' AND j.run_at > older.place + interval '1 millisecond'
+         )
+         SELECT event_id FROM older ORDER BY event_id LIMIT 1",
     )
     .bind(batch_key)
     .bind(before)
     .fetch_optional(connection)
-    .await?;
-    Ok(found.map(|(event, seconds)| (event, Duration::from_secs_f64(seconds))))
+    .await
 }
 
 /// Where messages for a chat go now.

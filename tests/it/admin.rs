@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::TimeDelta;
 use http_body_util::BodyExt;
+use pushbox::admin::exports::{NoFile, OrderExports, Pieces, WantedFile};
 use pushbox::admin::{AdminContext, AdminState};
 use pushbox::clock::ManualClock;
 use pushbox::config::AdminSettings;
@@ -24,6 +25,17 @@ use crate::support::database::database;
 
 pub const FULL_TOKEN: &str = "full-token-of-the-tests";
 pub const READ_TOKEN: &str = "read-token-of-the-tests";
+
+/// Nobody makes files here.
+#[derive(Debug)]
+struct NoExports;
+
+#[async_trait::async_trait]
+impl OrderExports for NoExports {
+    async fn begin(&self, _: WantedFile) -> Result<Pieces, NoFile> {
+        Err(NoFile::Failed)
+    }
+}
 
 /// The state of a listener whose database cannot be reached.
 fn offline_state() -> AdminState {
@@ -46,6 +58,7 @@ fn offline_state() -> AdminState {
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
         plan: pushbox::queue::Plan::default(),
         subscriptions: Arc::new(pushbox::admin::operations::NoOperations),
+        exports: Arc::new(NoExports),
         metrics: pushbox::observability::metrics::install(),
         shopee: None,
     })
@@ -182,6 +195,7 @@ pub async fn online_state() -> AdminState {
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
         plan: pushbox::queue::Plan::default(),
         subscriptions: Arc::new(pushbox::admin::operations::NoOperations),
+        exports: offline.exports.clone(),
         metrics: offline.metrics.clone(),
         shopee: None,
     })

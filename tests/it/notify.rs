@@ -694,3 +694,29 @@ async fn buyers_are_masked_unless_the_setting_says_otherwise() {
         scene.stop().await;
     }
 }
+
+/// What has waited out a pause has a later time than what has just come; it is not passed for that, and jobs do not
+/// go round in circles over it.
+#[tokio::test]
+async fn a_disturbed_backlog_is_put_in_order_and_does_not_crawl() {
+    let mut scene = scene_at(15, 15).await;
+    scene.sim.add_forum(CHAT, "Shop");
+    scene.events(CHAT, &(0..600).map(|n| (n, None)).collect::<Vec<_>>()).await;
+    sqlx::query(
+        "UPDATE pushbox.jobs SET waiting_on = 'a pause', run_at = now() - id * interval '1 millisecond'
+         WHERE id % 3 = 0",
+    )
+    .execute(&scene.db.pool)
+    .await
+    .expect("disturb");
+    scene.work_with(QueueSpec::exclusive, 50);
+    scene.work_with(QueueSpec::exclusive, 50);
+    let begun = Instant::now();
+    scene.drained().await;
+    let texts = scene.texts().join("\n");
+    let announced: Vec<&str> = texts.split_whitespace().filter(|word| word.starts_with("SN")).collect();
+    let expected: Vec<String> = (0..600).map(|n| format!("SN{n:04}")).collect();
+    assert_eq!(announced, expected, "each once, in order");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    scene.stop().await;
+}

@@ -13,6 +13,7 @@ use pushbox::domain::event::{NewEvent, Payload, Via, new_event_id};
 use pushbox::domain::job::{EnrichOrder, JobPayload, Queue};
 use pushbox::domain::order::OrderRef;
 use pushbox::queue::claim::{ClaimRequest, ClaimedRow, Lane, Place, claim, look};
+use pushbox::queue::hold;
 use pushbox::queue::settle::{Claim, Done, Returned, Verdict, complete, extend, give_back, reap};
 use pushbox::queue::{
     Accepted, Batch, BatchHandler, Intake, NewJob, Outcome, QueueSpec, Runtime, Waker, control, enqueue,
@@ -646,4 +647,41 @@ async fn a_stop_gives_back_what_runs_and_what_waits_without_charging() {
         count(&db.pool, "SELECT count(*) FROM pushbox.jobs WHERE state = 'ready' AND attempt = 0").await,
         3
     );
+}
+
+#[tokio::test]
+async fn a_batch_key_that_is_held_keeps_its_jobs_in_their_order() {
+    let db = database().await;
+    let at = |name: &str, second: i64| probe(name).run_at(system().now() - TimeDelta::seconds(100 - second));
+    put(&db.pool, vec![at("first", 1), at("second", 2), at("third", 3)]).await;
+    put(&db.pool, vec![probe("of another").batch_key("b")]).await;
+    let exclusive = Take { limit: 2, per_lane: 2, claims_per_batch_key: Some(1) };
+    let (claim_id, rows) = take_as(&db.pool, exclusive, "").await;
+    assert_eq!(names(&rows), ["first", "second"]);
+    let mut connection = db.pool.acquire().await.expect("connection");
+    hold::hold(&mut connection, Queue::Forward, "a", "a budget", Duration::from_mins(1)).await.expect("hold");
+    assert!(hold::is_busy(&mut connection, Queue::Forward, "a").await.expect("an answer"));
+    let back = rows.iter().map(|row| Returned {
+        claim: Claim { job_id: row.id, claim_id },
+        verdict: Verdict::Keep { on: "a budget".into() },
+    });
+    give_back(&mut connection, &back.collect::<Vec<_>>()).await.expect("given back");
+    assert!(!hold::is_busy(&mut connection, Queue::Forward, "a").await.expect("an answer"));
+
+    let all = Take { limit: 10, per_lane: 10, ..exclusive };
+    let (_, rows) = take_as(&db.pool, all, "").await;
+    assert_eq!(names(&rows), ["of another"]);
+    let heads = look(&mut connection, Queue::Forward, None, 10).await.expect("look");
+    assert!(heads.iter().all(|head| head.lane.batch_key == "a" && head.due_in > 50.0), "{heads:?}");
+
+    hold::let_claim(&mut connection, Queue::Forward, "a").await.expect("released");
+    let (_, rows) = take_as(&db.pool, all, "").await;
+    assert_eq!(names(&rows), ["first", "second", "third"]);
+    assert!(rows.iter().all(|row| row.attempt == 0));
+    sqlx::query("UPDATE pushbox.batch_holds SET held_until = now() - interval '2 hours'")
+        .execute(&db.pool)
+        .await
+        .expect("time");
+    hold::hold(&mut connection, Queue::Sheet, "s", "x", Duration::ZERO).await.expect("hold");
+    assert_eq!(hold::prune_holds(&mut connection).await.expect("pruned"), 0, "the first was let go");
 }

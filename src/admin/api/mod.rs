@@ -12,6 +12,7 @@ pub mod dead_groups;
 pub mod destinations;
 pub mod event_replays;
 pub mod events;
+pub mod exports;
 pub mod job_changes;
 pub mod jobs;
 pub mod order_views;
@@ -60,6 +61,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::unmask_order))
+        .routes(routes!(exports::export_orders))
         .routes(routes!(workers::list_workers))
         .routes(routes!(admin_actions::list_admin_actions))
         .routes(routes!(queues::list_queues))

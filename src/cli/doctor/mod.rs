@@ -3,8 +3,12 @@
 //! A check is a value ([`Check`]); what a part depends on is checked in a file of its own.
 
 mod database;
+mod destinations;
+mod forward;
+mod sheets;
 mod shopee;
 mod sources;
+mod telegram;
 mod tokens;
 
 use std::path::Path;
@@ -16,10 +20,11 @@ use crate::app::Database;
 use crate::cli::{Failure, Outcome, block_on};
 use crate::config::{Config, Inputs, Loaded, Roles};
 
-/// Check settings, database, clock and Shopee, with a remedy for each finding
+/// Check settings, database, clock, Shopee, Telegram, Sheets and forwarding, with a remedy for each finding
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Only looks: nothing is changed, no lost push is confirmed, no token is spent.
+Only looks: nothing is changed or sent, no lost push is confirmed, no token is spent. A service
+that events are forwarded to gets an OPTIONS request.
 Exit code 1 when a check fails, 0 with warnings only.
 
 Examples:
@@ -105,11 +110,15 @@ async fn look(config: &Config) -> Vec<Check> {
             checks.extend(database::look(database.pool()).await);
             checks.extend(sources::look(config, database.pool()).await);
             checks.extend(tokens::look(config, database.pool()).await);
+            checks.extend(destinations::look(database.pool()).await);
             database.close().await;
         }
         Err(error) => checks.push(Check::failed("database", format!("{error:#}"), "Check DATABASE_URL.")),
     }
     checks.extend(shopee::look(config).await);
+    checks.extend(telegram::look(config).await);
+    checks.extend(sheets::look(config).await);
+    checks.extend(forward::look(config).await);
     checks
 }
 

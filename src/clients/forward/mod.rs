@@ -119,6 +119,19 @@ impl ForwardClient {
         Ok(Answer { status, retry_after, text: beginning(response).await })
     }
 
+    /// Whether anybody is there: an `OPTIONS` request without a body, which changes nothing. Whatever the answer is,
+    /// its status.
+    ///
+    /// # Errors
+    /// When the address is forbidden or nobody answers. No error holds the URL's query.
+    pub async fn reach(&self, url: &Url) -> Result<u16, ForwardError> {
+        self.check(url).map_err(ForwardError::Forbidden)?;
+        let mut bare = url.clone();
+        bare.set_query(None);
+        let request = self.client.request(reqwest::Method::OPTIONS, bare);
+        Ok(request.send().await.map_err(|error| no_answer(&error))?.status().as_u16())
+    }
+
     /// A host that is an address is not resolved, so the resolver does not see it.
     fn check(&self, url: &Url) -> Result<(), Forbidden> {
         match url.host() {

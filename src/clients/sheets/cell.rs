@@ -8,8 +8,9 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use google_sheets4::FieldMask;
 use google_sheets4::api::{
     AddSheetRequest, AppendCellsRequest, AppendDimensionRequest, BasicFilter, CellData, CellFormat,
-    ExtendedValue, GridCoordinate, GridProperties, GridRange, NumberFormat, RepeatCellRequest, Request,
-    RowData, SetBasicFilterRequest, SheetProperties, UpdateCellsRequest, UpdateSheetPropertiesRequest,
+    DeleteDimensionRequest, DeleteSheetRequest, DimensionRange, DuplicateSheetRequest, ExtendedValue,
+    GridCoordinate, GridProperties, GridRange, NumberFormat, RepeatCellRequest, Request, RowData,
+    SetBasicFilterRequest, SheetProperties, UpdateCellsRequest, UpdateSheetPropertiesRequest,
 };
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -47,7 +48,7 @@ impl Cell {
     fn into_google(self) -> CellData {
         let value = match self {
             Self::Empty => None,
-            Self::Text(text) => Some(clean(&text))
+            Self::Text(text) => Some(shown_text(&text))
                 .filter(|text| !text.is_empty())
                 .map(|text| ExtendedValue { string_value: Some(text), ..ExtendedValue::default() }),
             Self::Number(number) => number.to_f64().map(number_value),
@@ -62,8 +63,8 @@ fn number_value(number: f64) -> ExtendedValue {
     ExtendedValue { number_value: Some(number), ..ExtendedValue::default() }
 }
 
-/// Text as a cell can hold it.
-fn clean(text: &str) -> String {
+/// Text as a cell can hold it: what is read back of a cell that was written with `text`.
+pub fn shown_text(text: &str) -> String {
     let mut units = 0;
     text.chars()
         .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
@@ -116,6 +117,32 @@ pub enum SheetRequest {
         title: String,
         /// How many columns it has.
         columns: i32,
+    },
+    /// A copy of a tab with everything in it.
+    CopyTab {
+        /// The tab to copy.
+        sheet_id: i32,
+        /// The copy's name.
+        title: String,
+    },
+    /// Gives a tab another name.
+    RenameTab {
+        /// The tab.
+        sheet_id: i32,
+        /// Its new name.
+        title: String,
+    },
+    /// Removes a tab and everything in it.
+    DeleteTab {
+        /// The tab.
+        sheet_id: i32,
+    },
+    /// Removes a row; those below move up.
+    DeleteRow {
+        /// The tab.
+        sheet_id: i32,
+        /// The row.
+        row: i32,
     },
     /// Writes cells from this one on, to the right and down. [`Cell::Empty`] clears; formats stay.
     UpdateCells {
@@ -184,6 +211,20 @@ impl SheetRequest {
     pub(super) fn into_google(self) -> Request {
         match self {
             Self::AddTab { title, columns } => add_tab(title, columns),
+            Self::CopyTab { sheet_id, title } => Request {
+                duplicate_sheet: Some(DuplicateSheetRequest {
+                    source_sheet_id: Some(sheet_id),
+                    new_sheet_name: Some(title),
+                    ..DuplicateSheetRequest::default()
+                }),
+                ..Request::default()
+            },
+            Self::RenameTab { sheet_id, title } => rename_tab(sheet_id, title),
+            Self::DeleteTab { sheet_id } => Request {
+                delete_sheet: Some(DeleteSheetRequest { sheet_id: Some(sheet_id) }),
+                ..Request::default()
+            },
+            Self::DeleteRow { sheet_id, row } => delete_row(sheet_id, row),
             Self::UpdateCells { sheet_id, row, column, rows } => update_cells(sheet_id, row, column, rows),
             Self::AppendRows { sheet_id, rows } => Request {
                 append_cells: Some(AppendCellsRequest {
@@ -254,6 +295,34 @@ fn update_cells(sheet_id: i32, row: i32, column: i32, rows: Vec<Vec<Cell>>) -> R
             rows: Some(google_rows(rows)),
             fields: Some(mask("userEnteredValue")),
             ..UpdateCellsRequest::default()
+        }),
+        ..Request::default()
+    }
+}
+
+fn rename_tab(sheet_id: i32, title: String) -> Request {
+    Request {
+        update_sheet_properties: Some(UpdateSheetPropertiesRequest {
+            properties: Some(SheetProperties {
+                sheet_id: Some(sheet_id),
+                title: Some(title),
+                ..SheetProperties::default()
+            }),
+            fields: Some(mask("title")),
+        }),
+        ..Request::default()
+    }
+}
+
+fn delete_row(sheet_id: i32, row: i32) -> Request {
+    Request {
+        delete_dimension: Some(DeleteDimensionRequest {
+            range: Some(DimensionRange {
+                sheet_id: Some(sheet_id),
+                dimension: Some("ROWS".to_owned()),
+                start_index: Some(row),
+                end_index: Some(row + 1),
+            }),
         }),
         ..Request::default()
     }
@@ -352,9 +421,9 @@ mod tests {
 
     #[test]
     fn text_is_cut_between_characters() {
-        let cut = clean(&"😀".repeat(30_000));
+        let cut = shown_text(&"😀".repeat(30_000));
         assert_eq!(cut.encode_utf16().count(), 50_000);
-        assert_eq!(clean("a\r\nb\tc"), "a\nb\tc");
+        assert_eq!(shown_text("a\r\nb\tc"), "a\nb\tc");
     }
 
     #[test]

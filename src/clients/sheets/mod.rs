@@ -33,7 +33,7 @@ use crate::clients::sheets::auth::{Connector, Tokens};
 use crate::clients::sheets::error::{Kind, Refusal, classify};
 use crate::config::SheetsSettings;
 
-pub use cell::{Cell, CellValue, FormatKind, SheetRequest, a1_range, column_letters};
+pub use cell::{Cell, CellValue, FormatKind, SheetRequest, a1_range, column_letters, shown_text};
 pub use error::SheetsError;
 
 /// A connection that is not there by then will not come.
@@ -207,7 +207,7 @@ impl SheetsClient {
         Ok(found.into_iter().map(|columns| columns.into_iter().next().unwrap_or_default()).collect())
     }
 
-    /// Makes all changes in one call, all or none. Returns the tabs that were added, in order.
+    /// Makes all changes in one call, all or none. Returns the tabs that were added or copied, in order.
     pub async fn batch_update(&self, id: &str, requests: Vec<SheetRequest>) -> Result<Vec<Tab>, SheetsError> {
         check_id(id)?;
         if requests.is_empty() {
@@ -225,8 +225,11 @@ impl SheetsClient {
                 })
             })
             .await?;
-        let added = done.replies.unwrap_or_default().into_iter().filter_map(|reply| reply.add_sheet);
-        Ok(added.filter_map(|added| added.properties).map(tab).collect())
+        let made = done.replies.unwrap_or_default().into_iter().filter_map(|reply| {
+            let copied = reply.duplicate_sheet.and_then(|copied| copied.properties);
+            reply.add_sheet.and_then(|added| added.properties).or(copied)
+        });
+        Ok(made.map(tab).collect())
     }
 
     /// One call in time; once more with a new token if Google refuses the one we have.

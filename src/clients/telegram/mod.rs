@@ -61,6 +61,15 @@ pub struct ChatInfo {
     pub is_forum: bool,
 }
 
+/// What a bot may do in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BotRights {
+    /// It may send messages, as far as its own membership says.
+    pub may_write: bool,
+    /// It may open, close and reopen topics.
+    pub may_manage_topics: bool,
+}
+
 /// The bot itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Me {
@@ -172,18 +181,36 @@ impl TelegramClient {
         Ok(ChatInfo { title: chat.title.or(chat.first_name).unwrap_or_default(), is_forum: chat.is_forum })
     }
 
-    /// Whether the bot may open topics in the chat.
-    pub async fn can_manage_topics(&self, chat_id: i64) -> Result<bool, TelegramError> {
+    /// What the bot may do in the chat.
+    pub async fn rights(&self, chat_id: i64) -> Result<BotRights, TelegramError> {
         #[derive(Deserialize)]
         struct Member {
             status: String,
             #[serde(default)]
             can_manage_topics: bool,
+            can_send_messages: Option<bool>,
+            can_post_messages: Option<bool>,
+        }
+        #[derive(Deserialize)]
+        struct Kind {
+            r#type: String,
         }
         let me = self.me().await?;
+        let chat: Kind = transport::execute(&self.bot, self.bot.get_chat(ChatId(chat_id))).await?;
         let request = self.bot.get_chat_member(ChatId(chat_id), UserId(me.id));
         let member: Member = transport::execute(&self.bot, request).await?;
-        Ok(member.status == "creator" || member.status == "administrator" && member.can_manage_topics)
+        let is = |status: &str| member.status == status;
+        Ok(BotRights {
+            may_manage_topics: is("creator") || is("administrator") && member.can_manage_topics,
+            may_write: match chat.r#type.as_str() {
+                "channel" => is("creator") || is("administrator") && member.can_post_messages == Some(true),
+                _ => {
+                    !is("left")
+                        && !is("kicked")
+                        && (!is("restricted") || member.can_send_messages != Some(false))
+                }
+            },
+        })
     }
 
     /// The bot itself: the cheapest proof that token and address are right.

@@ -118,7 +118,7 @@ async fn rights_and_chats_are_read_from_few_fields() {
     let client = client(&stub);
     assert_eq!(client.me().await.unwrap().username, "b_bot");
     assert_eq!(client.chat_info(-1).await.unwrap(), ChatInfo { title: "Shop".into(), is_forum: true });
-    assert!(client.can_manage_topics(-1).await.unwrap());
+    assert!(client.rights(-1).await.unwrap().may_manage_topics);
     assert_eq!(stub.seen().last().unwrap().json(), json!({"chat_id": -1, "user_id": 7}));
 }
 
@@ -129,7 +129,7 @@ async fn calls_can_be_spawned() {
     let client = client(&stub);
     spawnable(&client.send(1, None, "x", true));
     spawnable(&client.edit(1, 1, "x"));
-    spawnable(&client.can_manage_topics(1));
+    spawnable(&client.rights(1));
 }
 
 #[tokio::test]

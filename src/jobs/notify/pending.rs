@@ -95,6 +95,13 @@ pub(super) fn wait_for_topic(group: Group, answers: &mut Answers, on: &str, afte
     }
 }
 
+/// Jobs without an answer keep their place.
+pub(super) fn keep_rest(jobs: &[Job<NotifyEvent>], answers: &mut Answers, on: &str) {
+    for job in jobs {
+        answers.entry(job.claim.job_id).or_insert_with(|| Outcome::Keep { on: on.to_owned() });
+    }
+}
+
 /// Jobs without an answer wait, in their order.
 pub(super) fn wait_for_rest(jobs: &[Job<NotifyEvent>], answers: &mut Answers, on: &str, after: Duration) {
     for (at, job) in jobs.iter().enumerate() {

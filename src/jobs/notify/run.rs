@@ -7,16 +7,17 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::domain::job::NotifyEvent;
+use crate::domain::job::{NotifyEvent, Queue};
 use crate::domain::order::OrderRef;
 use crate::jobs::notify::pending::{
-    Answers, Group, Pending, group, number, subject, wait_for_rest, wait_for_topic,
+    Answers, Group, Pending, group, keep_rest, number, subject, wait_for_rest, wait_for_topic,
 };
 use crate::jobs::notify::render::{self, Subject};
 use crate::jobs::notify::send::{Outgoing, Posted, topic_destination};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{AT_ONCE, DESTINATION, NotifyHandler, TURN};
 use crate::jobs::reached::reached;
+use crate::queue::hold::hold;
 use crate::queue::{Job, Outcome};
 use crate::store::breakers::{self, Admission};
 use crate::store::destinations;
@@ -44,11 +45,13 @@ pub(super) struct Halt {
     after: Duration,
     /// The message that was tried has failed once; the others only wait.
     charge: bool,
+    /// Nothing is wrong: the jobs keep their place, and the chat is held.
+    holds: bool,
 }
 
 impl Halt {
     pub(super) fn chat(on: impl Into<String>, after: Duration) -> Self {
-        Self { topic: None, on: on.into(), after, charge: false }
+        Self { topic: None, on: on.into(), after, charge: false, holds: false }
     }
 
     /// The message that was tried counts as failed.
@@ -63,7 +66,13 @@ impl Halt {
             on: format!("topic {}: {why}", topic.title),
             after,
             charge: false,
+            holds: false,
         }
+    }
+
+    /// The budget of the chat is used up for so long.
+    pub(super) fn budget(on: impl Into<String>, after: Duration) -> Self {
+        Self { holds: true, ..Self::chat(on, after) }
     }
 }
 
@@ -112,7 +121,10 @@ impl<'a> Run<'a> {
     pub(super) async fn announce(&self, batch_key: &str, jobs: &[Job<NotifyEvent>]) -> Answers {
         let mut answers = Answers::new();
         match self.turn(batch_key, jobs, &mut answers).await {
-            Ok(()) => wait_for_rest(jobs, &mut answers, "its turn", Duration::ZERO),
+            Ok(()) => keep_rest(jobs, &mut answers, "its turn"),
+            Err(Stopped::Halt(halt)) if halt.holds && self.hold(batch_key, &halt).await.is_ok() => {
+                keep_rest(jobs, &mut answers, &halt.on);
+            }
             Err(Stopped::Halt(halt)) => wait_for_rest(jobs, &mut answers, &halt.on, halt.after),
             Err(Stopped::Refused(error)) => {
                 // Only a single message is refused, and its jobs are answered where it happens.
@@ -125,6 +137,11 @@ impl<'a> Run<'a> {
             }
         }
         answers
+    }
+
+    async fn hold(&self, batch_key: &str, halt: &Halt) -> Result<(), sqlx::Error> {
+        let mut connection = self.handler.pool.acquire().await?;
+        hold(&mut connection, Queue::Notify, batch_key, &halt.on, halt.after).await
     }
 
     async fn turn(
@@ -146,10 +163,15 @@ impl<'a> Run<'a> {
         let urgent: Vec<Job<NotifyEvent>> = jobs.iter().filter(|job| job.payload.urgent).cloned().collect();
         let routine: Vec<Job<NotifyEvent>> = jobs.iter().filter(|job| !job.payload.urgent).cloned().collect();
         let last = jobs.last().map_or(first.payload.event_id, |job| job.payload.event_id);
-        let older = ledger::find_older_waiting(&mut connection, batch_key, last).await?;
+        // They come first again; until then what is newer keeps its place behind them.
+        let older = if routine.is_empty() {
+            None
+        } else {
+            ledger::recall_older(&mut connection, batch_key, last).await?
+        };
         drop(connection);
         let due = match older {
-            Some((event, _)) => routine.partition_point(|job| job.payload.event_id < event),
+            Some(event) => routine.partition_point(|job| job.payload.event_id < event),
             None => routine.len(),
         };
         let mut chosen: Vec<&Job<NotifyEvent>> = urgent.iter().chain(&routine[..due]).collect();
@@ -161,14 +183,10 @@ impl<'a> Run<'a> {
             // Nothing happens if it was found out whether the chat works.
             breakers::leave_probe(&mut *self.handler.pool.acquire().await?, DESTINATION, &name).await?;
         }
-        delivered?;
-        match older {
-            Some((_, remaining)) if due < AT_ONCE => {
-                Err(Halt::chat("older announcements of the chat", remaining.max(Duration::from_millis(20)))
-                    .into())
-            }
-            _ => Ok(()),
+        if delivered.is_ok() && older.is_some() {
+            keep_rest(jobs, answers, "older announcements of the chat");
         }
+        delivered
     }
 
     /// Reads the events and what was sent of them; answers jobs that are complete or whose event is gone.

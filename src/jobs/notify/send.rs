@@ -318,7 +318,7 @@ impl Run<'_> {
                 // Shorter than giving the jobs back and claiming them again.
                 Some(wait) if wait <= MAX_SLEEP && !self.is_over() => tokio::time::sleep(wait).await,
                 Some(wait) => {
-                    return Err(Halt::chat(format!("message budget of chat {}", chat.target), wait).into());
+                    return Err(Halt::budget(format!("message budget of chat {}", chat.target), wait).into());
                 }
             }
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::clients::sheets::SheetsError;
+use crate::clients::sheets::{SheetsClient, SheetsError};
+use crate::jobs::sheet::SheetOptions;
 use crate::queue::settle::CompleteError;
 use crate::store::destinations;
 
@@ -51,6 +52,12 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// The budget of the account that `client` uses.
+    pub(super) fn new(pool: PgPool, client: &SheetsClient, options: &SheetOptions) -> Self {
+        let interval = Duration::from_mins(1) / options.calls_per_minute.max(1);
+        Self { pool, account: client.client_email().to_owned(), interval }
+    }
+
     /// Waits for its turn to make one call.
     pub(super) async fn take(&self, call: Call) -> Result<(), Failure> {
         let name = self.name(call);

@@ -14,11 +14,15 @@
 //!
 //! It must not: touch cells outside our columns, remove rows, or write text in a way that could be a formula.
 
+pub mod check;
 mod columns;
 mod failure;
+pub mod file;
 mod plan;
+pub mod rebuild;
 mod rows;
 mod sight;
+pub mod tabs;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +45,9 @@ use crate::store;
 use crate::store::breakers::{self, Admission, Fault};
 use crate::store::destinations;
 use crate::store::order_reads::list_orders;
-use crate::store::sheet_rows::{SheetRow, forget_contents, list_sheet_rows, upsert_sheet_rows};
+use crate::store::sheet_rows::{
+    SheetRow, find_generation, forget_contents, list_sheet_rows, upsert_sheet_rows,
+};
 use crate::store::writes;
 
 use failure::{Budget, Call, Failure};
@@ -159,11 +165,7 @@ fn split_by_size(works: Vec<Work<'_>>) -> Vec<Vec<Work<'_>>> {
 impl SheetHandler {
     /// A handler for the spreadsheets that `client` may edit.
     pub fn new(pool: PgPool, client: Arc<SheetsClient>, clock: SharedClock, options: SheetOptions) -> Self {
-        let budget = Budget {
-            pool: pool.clone(),
-            account: client.client_email().to_owned(),
-            interval: Duration::from_mins(1) / options.calls_per_minute.max(1),
-        };
+        let budget = Budget::new(pool.clone(), &client, &options);
         Self { pool, client, clock, options, budget, known: Mutex::default() }
     }
 
@@ -262,8 +264,9 @@ impl SheetHandler {
             return Err(Failure::Unsettled(wait));
         }
         // Forgotten until the write succeeded: after a failure everything is looked up anew.
-        let known = self.known().remove(id).filter(|known| known.holds(now));
-        let sight = Sight { client: &self.client, budget: &self.budget, id, now };
+        let generation = find_generation(&mut *self.pool.acquire().await?, id).await?;
+        let known = self.known().remove(id).filter(|known| known.holds(now, generation));
+        let sight = Sight { client: &self.client, budget: &self.budget, id, now, generation };
         let (known, [orders, items]) = sight.see(known).await?;
         let rows: Vec<&OrderRows> = works.iter().map(|work| &work.rows).collect();
         let plan = plan::plan(&orders, &items, &rows);

@@ -44,7 +44,7 @@ impl TabState {
     }
 
     /// The rows of every key that begins with `prefix`.
-    fn beginning_with<'a>(
+    pub(super) fn beginning_with<'a>(
         &'a self,
         prefix: &'a [String],
     ) -> impl Iterator<Item = (&'a RowKey, &'a Vec<usize>)> {
@@ -213,7 +213,8 @@ fn set_up(tab: &TabState, decimals: u32, requests: &mut Vec<SheetRequest>) {
     }
 }
 
-fn row_key(spec: &TabSpec, row: &[Cell]) -> RowKey {
+/// What names a row of ours.
+pub(super) fn row_key(spec: &TabSpec, row: &[Cell]) -> RowKey {
     row.iter()
         .take(spec.keys)
         .map(|cell| match cell {

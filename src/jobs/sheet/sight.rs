@@ -22,12 +22,13 @@ const TRUSTED: TimeDelta = TimeDelta::minutes(10);
 pub(super) struct Known {
     tabs: [KnownTab; 2],
     surveyed_at: DateTime<Utc>,
+    generation: i64,
 }
 
 impl Known {
     /// Whether it may be relied on without a survey.
-    pub(super) fn holds(&self, now: DateTime<Utc>) -> bool {
-        now - self.surveyed_at < TRUSTED
+    pub(super) fn holds(&self, now: DateTime<Utc>, generation: i64) -> bool {
+        self.generation == generation && now - self.surveyed_at < TRUSTED
     }
 }
 
@@ -57,6 +58,8 @@ pub(super) struct Sight<'a> {
     pub budget: &'a Budget,
     pub id: &'a str,
     pub now: DateTime<Utc>,
+    /// How often its tabs were replaced.
+    pub generation: i64,
 }
 
 impl Sight<'_> {
@@ -76,6 +79,25 @@ impl Sight<'_> {
         }
         let message = "its columns were moved while they were read".to_owned();
         Err(SheetsError::Unavailable { message }.into())
+    }
+
+    /// The tabs of these names as they are, orders first.
+    pub(super) async fn see_named(&self, titles: [&str; 2]) -> Result<[TabState; 2], Failure> {
+        self.budget.take(Call::Read).await?;
+        let info = self.client.spreadsheet(self.id).await?;
+        let mut tabs = Vec::new();
+        for title in titles {
+            let gone = || SheetsError::TabGone { message: format!("there is no tab {title}") };
+            tabs.push(info.tabs.iter().find(|tab| tab.title == title).ok_or_else(gone)?);
+        }
+        let ranges: Vec<String> = tabs.iter().map(|tab| a1_range(&tab.title, "1:1")).collect();
+        let mut headers = self.read(&ranges).await?.into_iter().map(|rows| header(Some(rows)));
+        let mut known = |spec, tab: &Tab| KnownTab::new(spec, tab, headers.next().unwrap_or_default());
+        let tabs = [known(&ORDERS, tabs[0]), known(&ITEMS, tabs[1])];
+        let known = Known { tabs, surveyed_at: self.now, generation: self.generation };
+        let moved =
+            || SheetsError::Unavailable { message: "its columns were moved while they were read".to_owned() };
+        Ok(self.look(&known).await?.ok_or_else(moved)?)
     }
 
     /// Reads headers and keys in one go; none when the headers are not those that were known.
@@ -106,6 +128,33 @@ impl Sight<'_> {
         Ok(states.try_into().ok())
     }
 
+    /// Everything in our columns of both tabs: per column of the tab's spec its cells from the top, none where
+    /// the tab does not have it.
+    pub(super) async fn contents(
+        &self,
+        known: &Known,
+        states: [&TabState; 2],
+    ) -> Result<[Vec<Vec<CellValue>>; 2], Failure> {
+        let mut ranges = Vec::new();
+        for (tab, state) in known.tabs.iter().zip(states) {
+            for at in state.layout.places.iter().flatten().filter(|at| **at < tab.width) {
+                let column = column_letters(*at);
+                ranges.push(a1_range(&tab.title, &format!("{column}:{column}")));
+            }
+        }
+        let mut found = self.read(&ranges).await?.into_iter();
+        let mut read = |tab: &KnownTab, state: &TabState| {
+            let places = state.layout.places.iter();
+            places
+                .map(|place| match place {
+                    Some(at) if *at < tab.width => found.next().map(column).unwrap_or_default(),
+                    _ => Vec::new(),
+                })
+                .collect::<Vec<_>>()
+        };
+        Ok([read(&known.tabs[0], states[0]), read(&known.tabs[1], states[1])])
+    }
+
     /// Finds both tabs, by name or, when they were renamed, by their columns. Makes those that are not there.
     async fn survey(&self) -> Result<Known, Failure> {
         self.budget.take(Call::Read).await?;
@@ -129,7 +178,7 @@ impl Sight<'_> {
             });
         }
         let tabs = self.complete(found).await?;
-        Ok(Known { tabs, surveyed_at: self.now })
+        Ok(Known { tabs, surveyed_at: self.now, generation: self.generation })
     }
 
     /// Adds the tabs that were not found, in the order of orders and items.

@@ -32,6 +32,9 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     if method != Method::POST {
         shared.record(Change::Unknown { call: format!("forward {method} {}", uri.path()) });
         return StatusCode::METHOD_NOT_ALLOWED.into_response();

@@ -241,10 +241,11 @@ impl Actor {
 
     fn verdict(&mut self) -> Verdict {
         let after = Duration::ZERO;
-        match self.random.random_range(0..8) {
+        match self.random.random_range(0..9) {
             0..=3 => Verdict::Retry { error: "no".into(), after },
             4 | 5 => Verdict::Wait { on: "a quota".into(), after },
             6 => Verdict::Release,
+            7 => Verdict::Keep { on: "a budget".into() },
             _ => Verdict::Dead { error: "never".into() },
         }
     }

@@ -102,10 +102,11 @@ fn pick() -> impl Strategy<Value = Pick> {
 
 fn verdict() -> impl Strategy<Value = Verdict> {
     let after = prop::sample::select(vec![Duration::ZERO, Duration::ZERO, Duration::from_hours(1)]);
-    (0..4, after).prop_map(|(which, after)| match which {
+    (0..5, after).prop_map(|(which, after)| match which {
         0 => Verdict::Retry { error: "no".into(), after },
         1 => Verdict::Wait { on: "a quota".into(), after },
         2 => Verdict::Release,
+        3 => Verdict::Keep { on: "a budget".into() },
         _ => Verdict::Dead { error: "never".into() },
     })
 }

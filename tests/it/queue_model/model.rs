@@ -155,6 +155,7 @@ impl Model {
                 }
             }
             Verdict::Wait { after, .. } => (job.crashes, job.due) = (0, after.is_zero()),
+            Verdict::Keep { .. } => job.crashes = 0,
             Verdict::Release => {}
             Verdict::Dead { .. } => {
                 job.attempt += 1;

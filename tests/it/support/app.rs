@@ -100,21 +100,31 @@ impl TestApp {
 
     /// The same, and whether it succeeded.
     pub(crate) async fn try_command(&self, arguments: &[&str]) -> (bool, String) {
+        let output = self.output(arguments).await;
+        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+    }
+
+    /// The same, with everything that it said.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> std::process::Output {
         let directory = tempfile::tempdir().expect("an empty working directory");
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_pushbox"))
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_pushbox"))
             .args(arguments)
             .current_dir(directory.path())
             .env_clear()
             .envs(&self.settings)
             .output()
             .await
-            .expect("run pushbox");
-        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+            .expect("run pushbox")
     }
 
     /// A second process over the same database and the same world.
     pub(crate) async fn replica(&self) -> App {
         start_app(&self.settings, &self.toml).await
+    }
+
+    /// The settings, as another process would have them.
+    pub(crate) fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
     }
 
     fn public(&self) -> SocketAddr {

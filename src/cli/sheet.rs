@@ -1,0 +1,230 @@
+//! `pushbox sheet`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::app::Database;
+use crate::cli::{Failure, Outcome, block_on, load};
+use crate::clients::sheets::SheetsClient;
+use crate::clock;
+use crate::config::{Loaded, Roles};
+use crate::domain::route::SpreadsheetRoute;
+use crate::jobs::sheet::SheetOptions;
+use crate::jobs::sheet::check::{Report, SheetCheck};
+
+/// Compare the spreadsheets with Postgres, repair what differs, or make their tabs anew
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Reads every spreadsheet of SPREADSHEET_ID and [[spreadsheets]] whole and compares it with the
+orders in Postgres: rows that are missing, double or changed by hand. With --repair the rows are
+written again by the workers, which must run. Columns and rows of your own are not looked at.
+Needs DATABASE_URL, or the private Postgres under DATA_DIR while no other pushbox uses it.
+Exit code 1 when something differs and is not repaired.
+
+`rebuild` makes both tabs anew beside the old ones, with every order as Postgres has it, and puts
+them in their place in one step. Columns, notes and formats of people are copied; rows that an order
+had twice are not. The old tabs are kept under a name with the time, with whatever was typed
+meanwhile: delete them when nothing is missing. Workers may run.
+
+Examples:
+  pushbox sheet check
+  pushbox sheet check --repair
+  pushbox sheet rebuild
+  pushbox sheet check --spreadsheet 1AbC --json | jq '.spreadsheets[].differences'")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Compare with Postgres and list the differences
+    Check(Check),
+    /// Make the tabs anew and put them in the place of the old ones
+    Rebuild(Rebuild),
+}
+
+#[derive(Debug, clap::Args)]
+struct Rebuild {
+    /// Only this spreadsheet
+    #[arg(long, value_name = "ID")]
+    spreadsheet: Option<String>,
+
+    /// One JSON document instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// Only this spreadsheet
+    #[arg(long, value_name = "ID")]
+    spreadsheet: Option<String>,
+
+    /// Have the rows that differ written again
+    #[arg(long)]
+    repair: bool,
+
+    /// One JSON document instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// Differences that are listed per spreadsheet; more are counted.
+const LISTED: usize = 100;
+
+pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
+    let loaded = load(config, &Roles::none())?;
+    match &arguments.command {
+        Command::Check(check) => block_on(compare(loaded, check)),
+        Command::Rebuild(rebuild) => block_on(make_anew(loaded, rebuild)),
+    }
+}
+
+/// The spreadsheets that are asked for, and what looks at them.
+async fn open(
+    loaded: &Loaded,
+    asked: Option<&String>,
+) -> Result<(Database, SheetCheck, Vec<SpreadsheetRoute>), Failure> {
+    let config = &loaded.config;
+    let Some(sheets) = &config.sheets else {
+        return Err(Failure::Usage("set GOOGLE_CREDENTIALS_JSON and SPREADSHEET_ID".to_owned()));
+    };
+    let is_asked = |route: &&SpreadsheetRoute| asked.is_none_or(|id| *id == route.spreadsheet_id);
+    let routes: Vec<SpreadsheetRoute> = config.routes.spreadsheets.iter().filter(is_asked).cloned().collect();
+    if routes.is_empty() {
+        return Err(Failure::Usage("--spreadsheet: the settings name no such spreadsheet".to_owned()));
+    }
+    let client = SheetsClient::new(sheets).await.context("cannot use GOOGLE_CREDENTIALS_JSON")?;
+    let database = Database::open(&config.database, "sheet", false).await?;
+    let check = SheetCheck {
+        pool: database.pool().clone(),
+        client: Arc::new(client),
+        clock: clock::system(),
+        options: SheetOptions {
+            ignore_statuses: config.routes.sheet_ignore_statuses.clone(),
+            timezone: config.display_timezone,
+            calls_per_minute: sheets.calls_per_minute,
+            ..SheetOptions::default()
+        },
+    };
+    Ok((database, check, routes))
+}
+
+async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {
+    let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
+    let looked = look(&check, &routes, arguments.repair, loaded.config.queue.max_attempts).await;
+    database.close().await;
+    let reports = looked?;
+    if arguments.json {
+        print_json(&reports, arguments.repair);
+    } else {
+        print_lines(&reports, arguments.repair);
+    }
+    let left = |report: &Report| {
+        let differences = report.differences.iter();
+        differences.filter(|one| !(arguments.repair && one.mendable)).count()
+    };
+    let left: usize = reports.iter().map(|(_, report)| left(report)).sum();
+    if left > 0 {
+        return Err(Failure::Failed(anyhow::anyhow!("{left} differences are left")));
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what a person or a script asked for")]
+async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
+    let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
+    let mut done = Vec::new();
+    let mut failed = None;
+    for route in &routes {
+        match check.rebuild(route).await {
+            Ok(rebuilt) => done.push((&route.spreadsheet_id, rebuilt)),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    database.close().await;
+    if arguments.json {
+        let list = done.iter().map(
+            |(id, rebuilt)| json!({ "spreadsheet_id": id, "orders": rebuilt.orders, "kept": rebuilt.kept }),
+        );
+        println!("{}", json!({ "spreadsheets": list.collect::<Vec<_>>() }));
+    } else {
+        for (id, rebuilt) in &done {
+            println!(
+                "{id}: {} orders in new tabs; the old ones are {}",
+                rebuilt.orders,
+                rebuilt.kept.join(" and ")
+            );
+        }
+    }
+    failed.map_or(Ok(()), |error| Err(Failure::Failed(error)))
+}
+
+async fn look(
+    check: &SheetCheck,
+    routes: &[SpreadsheetRoute],
+    repair: bool,
+    max_attempts: i32,
+) -> anyhow::Result<Vec<(String, Report)>> {
+    let mut reports = Vec::new();
+    for route in routes {
+        let id = &route.spreadsheet_id;
+        let report = check.check(route).await.with_context(|| format!("cannot compare spreadsheet {id}"))?;
+        if repair {
+            check.repair(id, &report.to_mend(), max_attempts).await.context("cannot ask for the repair")?;
+        }
+        reports.push((id.clone(), report));
+    }
+    Ok(reports)
+}
+
+#[expect(clippy::print_stdout, reason = "what a person asked for")]
+fn print_lines(reports: &[(String, Report)], repair: bool) {
+    for (id, report) in reports {
+        println!("{id}: {} orders, {} differences", report.orders, report.differences.len());
+        for one in report.differences.iter().take(LISTED) {
+            println!("  {} {} {}", one.tab, one.order.order_sn, one.problem);
+        }
+        if report.differences.len() > LISTED {
+            println!("  … and {} more; --json lists all", report.differences.len() - LISTED);
+        }
+        if report.strangers > 0 {
+            println!(
+                "  {} rows are of orders that do not belong here; they are left alone",
+                report.strangers
+            );
+        }
+        if repair {
+            println!("  the rows of {} orders are written again by the workers", report.to_mend().len());
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what a script asked for")]
+fn print_json(reports: &[(String, Report)], repair: bool) {
+    let spreadsheets: Vec<_> = reports
+        .iter()
+        .map(|(id, report)| {
+            let differences: Vec<_> = report
+                .differences
+                .iter()
+                .map(|one| {
+                    json!({ "platform": one.order.platform, "shop_id": one.order.shop_id,
+                            "order_sn": one.order.order_sn, "tab": one.tab, "problem": one.problem,
+                            "mendable": one.mendable })
+                })
+                .collect();
+            json!({ "spreadsheet_id": id, "orders": report.orders, "strangers": report.strangers,
+                    "differences": differences,
+                    "repaired_orders": if repair { report.to_mend().len() } else { 0 } })
+        })
+        .collect();
+    println!("{}", json!({ "spreadsheets": spreadsheets }));
+}

@@ -1,0 +1,1 @@
+INSERT INTO pushbox.spreadsheets VALUES ('sheet-1', 2, now());
