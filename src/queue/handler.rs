@@ -107,7 +107,7 @@ impl Outcome {
         match self {
             Self::Done { .. } | Self::Committed => "done",
             Self::Retry { .. } | Self::RetryAfter { .. } => "failed",
-            Self::Wait { .. } => "waits",
+            Self::Wait { .. } | Self::Keep { .. } => "waits",
             Self::Dead { .. } => "dead",
         }
     }
@@ -117,7 +117,7 @@ impl Outcome {
         match self {
             Self::Dead { .. } => true,
             Self::Retry { .. } | Self::RetryAfter { .. } => last_attempt,
-            Self::Done { .. } | Self::Committed | Self::Wait { .. } => false,
+            Self::Done { .. } | Self::Committed | Self::Wait { .. } | Self::Keep { .. } => false,
         }
     }
 }

@@ -38,7 +38,7 @@ impl TestApp {
         self.simulator.put_order(shop, detail, escrow);
     }
 
-    async fn open_alerts(&self) -> Vec<String> {
+    async fn open_keys(&self) -> Vec<String> {
         let (_, list) = self.api("GET", "/alerts?open=true", None).await;
         let alerts = list["alerts"].as_array().expect("alerts");
         alerts.iter().filter_map(|one| one["key"].as_str()).map(str::to_owned).collect()
@@ -129,14 +129,14 @@ async fn links_and_push_settings_are_those_of_the_app_that_was_named() {
     };
     app.simulator.change(off(OTHER));
     app.run_schedule("push_health").await;
-    assert_eq!(app.open_alerts().await, ["pushes:shopee/2000002:settings:off:4"]);
+    assert_eq!(app.open_keys().await, ["pushes:shopee/2000002:settings:off:4"]);
     let config = app.admin(&format!("/shopee/push-config?partner_id={OTHER}")).await;
     assert_eq!(config["push_config"]["off"][0], 4);
     let request = json!({"partner_id": OTHER, "on": [4], "write": true});
     let (_, answer) = app.api("PUT", "/shopee/push-config", Some(&request)).await;
     assert_eq!(answer["written"], true, "{answer}");
     app.run_schedule("push_health").await;
-    assert_eq!(app.open_alerts().await, Vec::<String>::new());
+    assert_eq!(app.open_keys().await, Vec::<String>::new());
     app.finish().await;
 }
 
@@ -154,7 +154,7 @@ async fn a_quota_or_an_app_that_is_gone_holds_its_own_shops_alone() {
     .await;
     app.push(&push_of(SHOP, "A1")).await;
     app.until("SELECT count(*) FROM pushbox.orders WHERE order_sn = 'A1'").await;
-    assert_eq!(app.open_alerts().await, ["shopee:app/2000002"]);
+    assert_eq!(app.open_keys().await, ["shopee:app/2000002"]);
     assert_eq!(app.count("SELECT count(*) FROM pushbox.orders WHERE order_sn = 'B1'").await, 0);
     for sql in [
         "UPDATE pushbox.destinations SET paused_until = now() WHERE name = 'app/2000002'",
