@@ -25,9 +25,9 @@ Needs DATABASE_URL, or the private Postgres under DATA_DIR while no other pushbo
 Exit code 1 when something differs and is not repaired.
 
 `rebuild` makes both tabs anew beside the old ones, with every order as Postgres has it, and puts
-them in their place in one step. Columns, notes and formats of people are copied; rows that an order
-had twice are not. The old tabs are kept under a name with the time, with whatever was typed
-meanwhile: delete them when nothing is missing. Workers may run.
+them in their place in one step. Columns, notes and formats of people are copied; rows that an
+order had twice are not. The old tabs are kept under a name with the time, with whatever was
+typed meanwhile: delete them when nothing is missing. Workers may run.
 
 Examples:
   pushbox sheet check

@@ -139,6 +139,7 @@ impl TestApp {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table, a line for each refusal")]
 async fn every_refusal_of_google_ends_in_a_row_or_in_a_remedy() {
     const WRITE: &str = ":batchUpdate";
     const READ: &str = "values:batchGet";
@@ -237,6 +238,7 @@ async fn every_refusal_of_google_ends_in_a_row_or_in_a_remedy() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table, a line for each refusal")]
 async fn every_refusal_of_telegram_ends_in_a_message_or_in_a_remedy() {
     const SEND: &str = "sendmessage";
     let rows: [Row<'_>; 24] = [

@@ -15,6 +15,7 @@
 mod auth;
 mod cell;
 mod error;
+mod request;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,8 +34,9 @@ use crate::clients::sheets::auth::{Connector, Tokens};
 use crate::clients::sheets::error::{Kind, Refusal, classify};
 use crate::config::SheetsSettings;
 
-pub use cell::{Cell, CellValue, FormatKind, SheetRequest, a1_range, column_letters, shown_text};
+pub use cell::{Cell, CellValue, a1_range, column_letters, shown_text};
 pub use error::SheetsError;
+pub use request::{FormatKind, SheetRequest};
 
 /// A connection that is not there by then will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -179,7 +179,7 @@ fn spec(table: Table) -> &'static TabSpec {
 
 /// A file on its way.
 enum Writer {
-    Csv(Table, csv::Writer<Vec<u8>>),
+    Csv(Table, Box<csv::Writer<Vec<u8>>>),
     Xlsx(Box<Book>),
 }
 
@@ -188,7 +188,7 @@ impl Writer {
         let FileFormat::Csv(table) = format else { return Ok(Self::Xlsx(Box::new(Book::new()?))) };
         let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         writer.write_record(ours(spec(table)).map(|(_, name, _)| name))?;
-        Ok(Self::Csv(table, writer))
+        Ok(Self::Csv(table, Box::new(writer)))
     }
 
     /// Adds the rows of these orders; returns what of the file can be handed out.
@@ -212,7 +212,7 @@ impl Writer {
     /// The rest of the file.
     fn end(self) -> Result<Vec<u8>, FileError> {
         match self {
-            Self::Csv(_, writer) => Ok(contents(writer)?),
+            Self::Csv(_, writer) => Ok(contents(*writer)?),
             Self::Xlsx(book) => book.end(),
         }
     }
