@@ -5,7 +5,7 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Missing, Refusals
 use crate::admin::extract::{Path, Query, page_size, said};
 use crate::admin::frame::RequestId;
 use crate::domain::event::Via;
+use crate::domain::privacy;
 use crate::domain::push::{Arrival, ParsedPush, sha256};
 use crate::domain::seal::rejection_place;
 use crate::domain::sources::{Admitted, KeptRequest, Pushed, Source};
@@ -105,7 +106,7 @@ pub struct RejectionDetail {
     pub body_sha256: String,
     /// Headers on the source's allow-list; never the proof.
     pub headers: serde_json::Value,
-    /// The beginning of the body. Nobody vouches for it.
+    /// The beginning of the body, buyers masked. Nobody vouches for it.
     pub body: Option<String>,
 }
 
@@ -188,10 +189,8 @@ pub async fn get_rejection(
 ) -> Result<Json<RejectionDetail>, ApiError> {
     let row = rejections::find(&state.pool, id).await?.ok_or_else(|| ApiError::not_found("rejection"))?;
     let request = kept(&state, &row);
-    let body = request.as_ref().ok().and_then(|request| {
-        let shown = |push: &Pushed<'_>| String::from_utf8_lossy(push.body).chars().take(SHOWN).collect();
-        request.look(shown).ok()
-    });
+    let body =
+        request.as_ref().ok().and_then(|request| request.look(|push: &Pushed<'_>| shown(push.body)).ok());
     let verdict = request.and_then(|request| admitted(&state, &row, &request));
     let why_not = verdict.as_ref().err().cloned();
     Ok(Json(RejectionDetail {
@@ -202,6 +201,17 @@ pub async fn get_rejection(
         headers: row.headers,
         body,
     }))
+}
+
+/// The beginning of a body: byte for byte, or written anew where it is JSON that tells of a buyer, who is masked.
+fn shown(body: &[u8]) -> String {
+    let masked = serde_json::from_slice::<Value>(body).ok().and_then(|told| {
+        let mut masked = told.clone();
+        privacy::mask(&mut masked);
+        (masked != told).then(|| masked.to_string())
+    });
+    let text = masked.map_or_else(|| String::from_utf8_lossy(body), Into::into);
+    text.chars().take(SHOWN).collect()
 }
 
 /// What became of it.
@@ -296,5 +306,18 @@ fn admit(source: &Source, push: &Pushed<'_>, now: DateTime<Utc>) -> Result<(Pars
         }
         Ok(Admitted::Probe) => Err("it is a verification probe: there is nothing to store".to_owned()),
         Err(refusal) => Err(source.diagnose(refusal, push).text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_buyer_is_masked_and_everything_else_shown_as_it_came() {
+        assert_eq!(shown(b"{ \"code\":3 }"), "{ \"code\":3 }");
+        assert_eq!(shown(b"no JSON"), "no JSON");
+        let masked = shown(br#"{"data":{"buyer_username":"jolly_buyer","ordersn":"A1"}}"#);
+        assert!(masked.contains("A1") && !masked.contains("jolly"), "{masked}");
     }
 }
