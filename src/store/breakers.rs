@@ -189,7 +189,8 @@ pub async fn fail(
     Ok(Some(Duration::from_secs_f64(pause.unwrap_or(0.0).max(0.1))))
 }
 
-/// The destination will not work until a person acts: opens its breaker at once, for `pause`.
+/// The destination will not work until a person acts: opens its breaker at once, for `pause`, and raises the alert
+/// that says so. Both or neither: within the caller's transaction.
 ///
 /// # Errors
 /// When the database refuses.

@@ -33,10 +33,13 @@ use crate::jobs::reached::reached;
 use crate::observability::metrics::client_called;
 use crate::observability::trace;
 use crate::queue::{Batch, BatchHandler, Job, Outcome};
-use crate::store::breakers::{self, Admission, Fault};
 use crate::store::deliveries::{self, Attempt, ForwardedEvent};
 use crate::store::destinations;
 use crate::store::order_reads::{StoredOrder, list_orders};
+use crate::store::{
+    self,
+    breakers::{self, Admission, Fault},
+};
 
 /// The kind of our destinations; their names are those of the targets.
 const DESTINATION: &str = "forward";
@@ -315,8 +318,11 @@ impl ForwardHandler {
 
     async fn trip(&self, errand: &Errand<'_>, fault: &Fault<'_>) -> Result<Outcome, sqlx::Error> {
         let name = errand.target.name.as_str();
-        let mut note = self.note().await?;
-        breakers::trip(&mut note.connection, DESTINATION, name, AFTER_CONFIGURATION, fault).await?;
+        let Note { connection, _permit } = self.note().await?;
+        drop(connection);
+        let mut transaction = store::begin(&self.pool).await?;
+        breakers::trip(&mut transaction, DESTINATION, name, AFTER_CONFIGURATION, fault).await?;
+        transaction.commit().await?;
         let outcome = Outcome::Wait { on: format!("{name}: {fault}"), after: AFTER_CONFIGURATION };
         errand.halt(&outcome);
         Ok(outcome)

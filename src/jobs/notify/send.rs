@@ -11,10 +11,13 @@ use crate::jobs::notify::run::{Chat, Halt, Run, Stopped};
 use crate::jobs::notify::topics::TopicName;
 use crate::jobs::notify::{DESTINATION, MAX_SLEEP};
 use crate::observability::metrics::{telegram_message, timed_call};
-use crate::store::breakers::{self, Fault};
 use crate::store::destinations;
 use crate::store::telegram::{self as ledger, Intent};
 use crate::store::telegram_orders;
+use crate::store::{
+    self,
+    breakers::{self, Fault},
+};
 
 /// What only a person can mend is looked at again so often.
 const AFTER_CONFIGURATION: Duration = Duration::from_mins(5);
@@ -282,8 +285,9 @@ impl Run<'_> {
     }
 
     async fn trip(&self, name: &str, fault: &Fault<'_>) -> Result<(), sqlx::Error> {
-        let mut connection = self.handler.pool.acquire().await?;
-        breakers::trip(&mut connection, DESTINATION, name, AFTER_CONFIGURATION, fault).await
+        let mut transaction = store::begin(&self.handler.pool).await?;
+        breakers::trip(&mut transaction, DESTINATION, name, AFTER_CONFIGURATION, fault).await?;
+        transaction.commit().await
     }
 
     /// Counts a failure; returns for how long the chat is left alone.

@@ -370,9 +370,10 @@ impl SheetHandler {
             }
             Failure::Sheets(SheetsError::Configuration { message, remedy }) => {
                 let after = self.options.after_configuration;
-                let mut connection = self.pool.acquire().await?;
+                let mut transaction = store::begin(&self.pool).await?;
                 let fault = Fault { problem: message, remedy };
-                breakers::trip(&mut connection, DESTINATION, id, after, &fault).await?;
+                breakers::trip(&mut transaction, DESTINATION, id, after, &fault).await?;
+                transaction.commit().await?;
                 Outcome::Wait { on, after }
             }
             Failure::Sheets(error @ (SheetsError::Unavailable { .. } | SheetsError::Unclear { .. })) => {
