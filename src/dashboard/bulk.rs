@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::act::BulkForm;
-use super::layout::{self, Look, Place, badge, number};
+use super::layout::{self, Look, Place, badge, number, restrictions};
 use super::time;
 use crate::admin::AdminState;
 use crate::admin::api::bulk_operations::{self, BulkAction, BulkQuery, BulkView};
@@ -84,17 +84,6 @@ fn fields(form: &BulkForm) -> Vec<(&'static str, String)> {
         fields.push(("all", "true".to_owned()));
     }
     fields
-}
-
-fn restrictions(filter: &serde_json::Value) -> Markup {
-    html! {
-        dl {
-            @for (name, value) in filter.as_object().into_iter().flatten() {
-                dt { (name.replace('_', " ")) }
-                dd.id { @match value.as_str() { Some(text) => (text), None => (value.to_string()) } }
-            }
-        }
-    }
 }
 
 /// One operation and how far it is.

@@ -3,6 +3,7 @@
 use axum::response::Html;
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, html};
+use serde::Serialize;
 
 use super::time;
 use crate::admin::AdminState;
@@ -130,6 +131,19 @@ pub(super) fn error(error: &ApiError, request_id: &str, look: &Look) -> Html<Str
         }
     };
     page("Error", Place::Overview, look, &body)
+}
+
+/// What a filter lets through: its parts that are set, a line each.
+pub(super) fn restrictions(filter: &impl Serialize) -> Markup {
+    let filter = serde_json::to_value(filter).unwrap_or_default();
+    html! {
+        dl {
+            @for (name, value) in filter.as_object().into_iter().flatten() {
+                dt { (name.replace('_', " ")) }
+                dd.id { @match value.as_str() { Some(text) => (text), None => (value.to_string()) } }
+            }
+        }
+    }
 }
 
 /// A word with a colour that says how good it is.

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::layout::{self, Look, Place, badge, number};
+use super::layout::{self, Look, Place, badge, number, restrictions};
 use super::time;
 use crate::admin::AdminState;
 use crate::admin::api::event_replays;
@@ -210,18 +210,6 @@ pub(super) async fn preview(
         }
     };
     Ok(layout::page("Replay", Place::Replays, &Look::still(&state, access), &body))
-}
-
-fn restrictions(filter: &ReplayFilter) -> Markup {
-    let filter = serde_json::to_value(filter).unwrap_or_default();
-    html! {
-        dl {
-            @for (name, value) in filter.as_object().into_iter().flatten() {
-                dt { (name.replace('_', " ")) }
-                dd.id { @match value.as_str() { Some(text) => (text), None => (value.to_string()) } }
-            }
-        }
-    }
 }
 
 /// One replay and how far it is.
