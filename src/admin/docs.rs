@@ -38,6 +38,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
         (name = "shopee", description = "How Shopee delivers pushes"),
         (name = "reconciliations", description = "Comparisons with what the platform says"),
         (name = "destinations", description = "Where effects go, and what came of them"),
+        (name = "settings", description = "What is in force, and changing it while pushbox runs"),
+        (name = "trials", description = "Trying out what is configured"),
         (name = "health", description = "Is it alive, is it well"),
     ),
     security(("bearer" = [])),

@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod changed;
 mod docs;
 pub mod error;
 pub mod exports;
@@ -31,10 +32,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::clock::SharedClock;
+use crate::config::SharedConfig;
 use crate::domain::seal::Sealer;
 use crate::domain::sources::Source;
 use crate::observability::metrics::MetricsHandle;
-use crate::queue::{Plan, Waker};
+use crate::queue::{SharedPlan, Waker};
 use error::ApiError;
 use operations::ShopeeOperations;
 
@@ -67,9 +69,15 @@ pub struct AdminContext {
     /// Opens refused pushes.
     pub sealer: Sealer,
     /// Which jobs a push asks for, now or again.
-    pub plan: Plan,
+    pub plan: SharedPlan,
+    /// The settings of this process, as they are now.
+    pub config: SharedConfig,
+    /// Wakes whoever looks whether settings were changed.
+    pub settings_changed: Waker,
     /// Subscriptions that people ask for.
     pub subscriptions: Arc<dyn operations::SubscriptionOperations>,
+    /// Tries out what is configured.
+    pub trials: Arc<dyn operations::TrialOperations>,
     /// Makes files of orders.
     pub exports: Arc<dyn exports::OrderExports>,
     /// What `/metrics` shows.

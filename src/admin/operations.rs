@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
+use uuid::Uuid;
 
 /// Why something outside was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +102,39 @@ pub trait SubscriptionOperations: Debug + Send + Sync {
     async fn create_subscription(&self, source: &str, topic: &str) -> Result<bool, OperationError>;
 }
 
+/// What a test push became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedPush {
+    /// Where it was posted.
+    pub url: String,
+    /// Of which source.
+    pub source: String,
+    /// Its code or topic.
+    pub code: String,
+    /// The order that it is about.
+    pub order_sn: Option<String>,
+    /// What was answered.
+    pub status: u16,
+    /// After how many milliseconds.
+    pub elapsed_ms: u64,
+    /// The event that it became.
+    pub event_id: Option<Uuid>,
+}
+
+/// Trying out what is configured, for real.
+#[async_trait]
+pub trait TrialOperations: Debug + Send + Sync {
+    /// Sends a message to a chat; none: to the first that is configured. The chat, and the message's number.
+    async fn message(&self, chat_id: Option<i64>) -> Result<(i64, i32), OperationError>;
+
+    /// Asks for the row of a test order in a spreadsheet; none: in the first that is configured. The spreadsheet.
+    async fn row(&self, spreadsheet_id: Option<&str>) -> Result<String, OperationError>;
+
+    /// Signs a push as its platform would and posts it to the receiver; none: of the first source that can be signed.
+    /// About this order; none: about the newest that is known, if any.
+    async fn push(&self, source: Option<&str>, order_sn: Option<&str>) -> Result<TriedPush, OperationError>;
+}
+
 /// Does nothing: where there is no outside.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoOperations;
@@ -113,5 +147,20 @@ impl SubscriptionOperations for NoOperations {
 
     async fn create_subscription(&self, _: &str, _: &str) -> Result<bool, OperationError> {
         Err(OperationError::Missing("source with an API"))
+    }
+}
+
+#[async_trait]
+impl TrialOperations for NoOperations {
+    async fn message(&self, _: Option<i64>) -> Result<(i64, i32), OperationError> {
+        Err(OperationError::Unusable("Telegram is off".to_owned()))
+    }
+
+    async fn row(&self, _: Option<&str>) -> Result<String, OperationError> {
+        Err(OperationError::Unusable("Google Sheets is off".to_owned()))
+    }
+
+    async fn push(&self, _: Option<&str>, _: Option<&str>) -> Result<TriedPush, OperationError> {
+        Err(OperationError::Missing("source"))
     }
 }

@@ -5,10 +5,11 @@
 //! then the workers and the schedules, until what runs has ended; then the database.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -18,16 +19,17 @@ use crate::admin::operations::ShopeeOperations;
 use crate::admin::{self, AdminContext, AdminState};
 use crate::clients::shopee::{Apps, ShopeeClient};
 use crate::clock::{self, SharedClock};
-use crate::config::{Config, Role, Roles};
+use crate::config::{Config, Role, Roles, SharedConfig};
 use crate::dashboard;
 use crate::domain::seal::{Sealer, token_place};
 use crate::domain::shopee::push::PLATFORM;
 use crate::observability::metrics;
-use crate::queue::{self, Bell, Plan, Presence, Waker};
+use crate::queue::{self, Bell, Plan, Presence, SharedPlan, Waker};
 use crate::receiver::{self, Answers, Committer, Receiver, RecordSettings, Recorder, Throttle};
 use crate::store;
 
 pub mod authorize;
+mod changing;
 mod database;
 mod errands;
 mod exports;
@@ -36,9 +38,13 @@ mod shopee_gate;
 mod shopee_operations;
 mod subscription_operations;
 mod supervise;
+mod trials;
 mod work;
 
+pub use changing::with_changes;
 pub use database::{Database, migrate};
+
+use changing::Changing;
 use listener::Limits;
 use shopee_gate::ShopeeGate;
 use supervise::Supervised;
@@ -66,6 +72,12 @@ struct Parts {
     clock: SharedClock,
     sealer: Sealer,
     plan: Plan,
+    /// The settings of now, for those who are not made anew when they change.
+    shared: Shared,
+    /// Wakes whoever looks whether settings were changed.
+    settings_changed: Waker,
+    /// Where this process receives pushes, once it does.
+    receiver: Arc<OnceLock<SocketAddr>>,
     waker: Waker,
     /// Wakes the errands of this process.
     errands: Waker,
@@ -73,6 +85,17 @@ struct Parts {
     answers: Arc<Answers>,
     /// Names this process in `jobs.worker`: new with each start.
     worker: String,
+}
+
+/// What follows the settings without being made anew.
+#[derive(Clone)]
+struct Shared {
+    config: SharedConfig,
+    plan: SharedPlan,
+}
+
+fn plan(config: &Config) -> Plan {
+    Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts }
 }
 
 impl App {
@@ -104,20 +127,16 @@ impl App {
         };
         app.working
             .spawn("the bell", Bell::new(&parts.pool, parts.waker.clone(), presence).run(stop.clone()));
-        if roles.has(Role::Worker) {
-            app.working.spawn("replays", work::replayer(&parts).run(stop.clone()));
-            app.working.spawn("the queue's runtime", work::runtime(&parts).await?.run(stop.clone()));
-        }
-        if roles.has(Role::Scheduler) {
-            let limit = parts.config.queue.shutdown_timeout;
-            app.working.spawn("the scheduler", work::driver(&parts)?.run(stop, limit));
-        }
+        let changing = Changing::start(parts.clone(), roles, app.broken.clone()).await?;
+        app.working.spawn("what works with settings", changing.run(stop));
         let errands = errands::Errands::new(&parts);
         app.working.spawn("the errands", errands.run(app.working.stop_token()));
         app.serve_admin(admin_listener, &parts, roles)?;
         if roles.has(Role::Receiver) {
             let listener = listen(parts.config.listen, "LISTEN").await?;
-            app.public = Some(listener.local_addr()?);
+            let address = listener.local_addr()?;
+            app.public = Some(address);
+            let _ = parts.receiver.set(address);
             app.receive(listener, &parts);
         }
         tracing::info!(%roles, worker = parts.worker, public = ?app.public, admin = %app.admin,
@@ -168,7 +187,7 @@ impl App {
         let receiver = Arc::new(Receiver {
             sources: parts.config.sources.clone(),
             committer,
-            plan: parts.plan.clone(),
+            plan: parts.shared.plan.clone(),
             pool: parts.pool.clone(),
             clock: parts.clock.clone(),
             body_limit: parts.config.receiver.body_limit,
@@ -262,8 +281,8 @@ pub async fn run(
 ///
 /// # Errors
 /// When the settings cannot be used.
-pub fn console(config: Config, database: &Database) -> anyhow::Result<axum::Router> {
-    let parts = Parts::new(config, database, "command".to_owned())?;
+pub async fn console(config: Config, database: &Database) -> anyhow::Result<axum::Router> {
+    let parts = Parts::new(with_changes(&config, database).await?, database, "command".to_owned())?;
     Ok(admin::console(parts.admin(&Roles::none(), CancellationToken::new())?))
 }
 
@@ -330,10 +349,18 @@ impl Parts {
 
     /// What a process shares, before it has begun anything.
     fn new(config: Config, database: &Database, worker: String) -> anyhow::Result<Self> {
+        let plan = plan(&config);
+        let shared = Shared {
+            config: Arc::new(ArcSwap::from_pointee(config.clone())),
+            plan: Arc::new(ArcSwap::from_pointee(plan.clone())),
+        };
         Ok(Self {
             pool: database.pool().clone(),
             clock: clock::system(),
-            plan: Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts },
+            plan,
+            shared,
+            settings_changed: Waker::default(),
+            receiver: Arc::default(),
             waker: Waker::default(),
             errands: Waker::default(),
             answers: Arc::default(),
@@ -356,10 +383,19 @@ impl Parts {
             stopping,
             sources: self.config.sources.clone(),
             sealer: self.sealer.clone(),
-            plan: self.plan.clone(),
+            plan: self.shared.plan.clone(),
+            config: self.shared.config.clone(),
+            settings_changed: self.settings_changed.clone(),
             subscriptions: Arc::new(subscription_operations::Outside {
                 pool: self.pool.clone(),
                 apis: self.config.platform_apis.clone(),
+            }),
+            trials: Arc::new(trials::Trials {
+                pool: self.pool.clone(),
+                clock: self.clock.clone(),
+                config: self.shared.config.clone(),
+                receiver: self.receiver.clone(),
+                waker: self.waker.clone(),
             }),
             exports: Arc::new(exports::Exports {
                 pool: self.pool.clone(),
@@ -382,7 +418,7 @@ impl Parts {
             sealer: self.sealer.clone(),
             redirect_url: self.config.shopee.redirect_url.clone(),
             callback_url: self.config.shopee.callback_url.clone(),
-            routes: self.config.routes.clone(),
+            plan: self.shared.plan.clone(),
             waker: self.waker.clone(),
         })))
     }

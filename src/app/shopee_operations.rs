@@ -13,9 +13,8 @@ use crate::admin::operations::{
 };
 use crate::clients::error::ClientError;
 use crate::clients::shopee::{Account, Apps, PushChange, ShopeeClient};
-use crate::domain::route::Routes;
 use crate::domain::seal::Sealer;
-use crate::queue::Waker;
+use crate::queue::{SharedPlan, Waker};
 use crate::schedule::push_health::findings;
 
 /// See the module.
@@ -26,7 +25,7 @@ pub(super) struct Operations {
     pub(super) sealer: Sealer,
     pub(super) redirect_url: Option<Url>,
     pub(super) callback_url: Option<String>,
-    pub(super) routes: Routes,
+    pub(super) plan: SharedPlan,
     pub(super) waker: Waker,
 }
 
@@ -86,7 +85,7 @@ impl ShopeeOperations for Operations {
 
     async fn push_settings(&self, partner_id: Option<i64>) -> Result<PushSettings, OperationError> {
         let settings = self.app(partner_id)?.push_config().await.map_err(|error| failed(&error))?;
-        let found = findings(&settings, self.callback_url.as_deref(), &self.routes);
+        let found = findings(&settings, self.callback_url.as_deref(), &self.plan.load().routes);
         Ok(PushSettings {
             findings: found.into_iter().map(|one| one.title).collect(),
             callback_url: settings.callback_url,

@@ -38,7 +38,7 @@ impl Console {
     /// Connects to `DATABASE_URL`, to the managed Postgres of a pushbox that runs, or starts the managed one.
     pub(super) async fn open(loaded: Loaded) -> Result<Self, Failure> {
         let database = Database::attach(&loaded.config.database, "command").await?;
-        let router = app::console(loaded.config, &database)?;
+        let router = app::console(loaded.config, &database).await?;
         Ok(Self { database, router })
     }
 

@@ -7,13 +7,14 @@ use anyhow::Context;
 use crate::app::Database;
 use crate::cli::{Failure, Outcome, block_on, load};
 use crate::config::Roles;
-use crate::domain::seal::{Resealed, Sealer, token_place};
+use crate::domain::seal::{Resealed, Sealer, setting_place, token_place};
+use crate::store::settings::{list_settings, reseal_setting};
 use crate::store::shop_lists::{SealedShop, replace_sealed, sealed_after};
 
 /// Shops that are read at once.
 const BATCH: i64 = 100;
 
-/// Seal all tokens with the first key of `ENCRYPTION_KEY`
+/// Seal all tokens and secret settings with the first key of `ENCRYPTION_KEY`
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 How to change the key without a moment in which a token cannot be read:
@@ -59,7 +60,8 @@ pub(super) fn run(_: &Arguments, config: Option<&Path>) -> Outcome {
         }
         let shops = lost.join(", ");
         Err(Failure::Failed(anyhow::anyhow!(
-            "none of the keys opens the tokens of {shops}: list the key that sealed them, or authorize these again"
+            "none of the keys opens what is kept of {shops}: list the key that sealed it, or authorize the shop, or change \
+             the setting, again"
         )))
     })
 }
@@ -70,7 +72,7 @@ async fn reseal(database: &Database, sealer: &Sealer) -> Result<Tally, sqlx::Err
     let mut after = (String::new(), String::new());
     loop {
         let shops = sealed_after(&mut connection, (&after.0, &after.1), BATCH).await?;
-        let Some(last) = shops.last() else { return Ok(tally) };
+        let Some(last) = shops.last() else { break };
         after = (last.platform.clone(), last.shop_id.clone());
         for shop in &shops {
             let (Ok(access), Ok(refresh)) = (
@@ -92,6 +94,17 @@ async fn reseal(database: &Database, sealer: &Sealer) -> Result<Tally, sqlx::Err
             if replaced { tally.done += 1 } else { tally.fresh += 1 }
         }
     }
+    for setting in list_settings(&mut *connection).await?.into_iter().filter(|one| one.sealed) {
+        match sealer.reseal(&setting.value, &setting_place(&setting.name)) {
+            Ok(Resealed::AsItWas) => {}
+            // Changed meanwhile: sealed with the first key already.
+            Ok(Resealed::Anew(value)) => {
+                let _replaced = reseal_setting(&mut connection, &setting, &value).await?;
+            }
+            Err(_) => tally.lost.push(format!("setting {}", setting.name)),
+        }
+    }
+    Ok(tally)
 }
 
 /// The token sealed anew; none: it is as it should be.

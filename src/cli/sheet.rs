@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::app::Database;
+use crate::app::{Database, with_changes};
 use crate::cli::{Failure, Outcome, block_on, load};
 use crate::clients::sheets::SheetsClient;
 use crate::clock;
-use crate::config::{Loaded, Roles};
+use crate::config::{Config, Loaded, Roles};
 use crate::domain::route::SpreadsheetRoute;
 use crate::jobs::sheet::SheetOptions;
 use crate::jobs::sheet::check::{Report, SheetCheck};
@@ -89,7 +89,22 @@ async fn open(
     loaded: &Loaded,
     asked: Option<&String>,
 ) -> Result<(Database, SheetCheck, Vec<SpreadsheetRoute>), Failure> {
-    let config = &loaded.config;
+    let database = Database::open(&loaded.config.database, "sheet", false).await?;
+    match prepare(&loaded.config, &database, asked).await {
+        Ok((check, routes)) => Ok((database, check, routes)),
+        Err(failure) => {
+            database.close().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn prepare(
+    config: &Config,
+    database: &Database,
+    asked: Option<&String>,
+) -> Result<(SheetCheck, Vec<SpreadsheetRoute>), Failure> {
+    let config = with_changes(config, database).await?;
     let Some(sheets) = &config.sheets else {
         return Err(Failure::Usage("set GOOGLE_CREDENTIALS_JSON and SPREADSHEET_ID".to_owned()));
     };
@@ -99,7 +114,6 @@ async fn open(
         return Err(Failure::Usage("--spreadsheet: the settings name no such spreadsheet".to_owned()));
     }
     let client = SheetsClient::new(sheets).await.context("cannot use GOOGLE_CREDENTIALS_JSON")?;
-    let database = Database::open(&config.database, "sheet", false).await?;
     let check = SheetCheck {
         pool: database.pool().clone(),
         client: Arc::new(client),
@@ -111,7 +125,7 @@ async fn open(
             ..SheetOptions::default()
         },
     };
-    Ok((database, check, routes))
+    Ok((check, routes))
 }
 
 async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {

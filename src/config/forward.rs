@@ -10,6 +10,7 @@ use crate::config::lookup::{Found, Lookup};
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
 use crate::config::toml_file::Entry;
+use crate::config::stored::without_query;
 use crate::config::{ForwardSettings, ForwardTarget, parse, sinks};
 use crate::domain::route::{Filter, ForwardRoute};
 
@@ -18,6 +19,7 @@ pub(super) fn forward(
     lookup: &mut Lookup<'_>,
     roles: &Roles,
 ) -> (Option<ForwardSettings>, Vec<ForwardRoute>) {
+    let enabled = lookup.value(&set::FORWARD_ENABLED, parse::boolean);
     let allow_private = lookup.value(&set::FORWARD_ALLOW_PRIVATE, parse::boolean);
     let retry_for = lookup.value(&set::FORWARD_RETRY_FOR, parse::duration);
     let common = lookup.optional(&set::FORWARD_SECRET, secrets);
@@ -36,6 +38,8 @@ pub(super) fn forward(
     if routes.is_empty() {
         return (None, routes);
     }
+    // What waits already is still posted.
+    let routes = if enabled { routes } else { Vec::new() };
     (Some(ForwardSettings { targets, allow_private, retry_for }), routes)
 }
 
@@ -87,7 +91,7 @@ impl Reader {
         secrets: Option<Vec<SecretString>>,
         filter: Filter,
     ) -> bool {
-        let name = name.unwrap_or_else(|| named(&url));
+        let name = name.unwrap_or_else(|| without_query(&url));
         if self.routes.iter().any(|route| route.target == name) {
             return false;
         }
@@ -95,13 +99,6 @@ impl Reader {
         self.targets.push(ForwardTarget { name, url, secrets: secrets.unwrap_or_default() });
         true
     }
-}
-
-/// The URL without what may be secret.
-fn named(url: &Url) -> String {
-    let mut shown = url.clone();
-    shown.set_query(None);
-    shown.to_string()
 }
 
 fn target_url(text: &str, allow_private: bool) -> Result<Url, Refusal> {
@@ -149,7 +146,7 @@ mod tests {
     fn load(variables: &[(&str, &str)], toml: &str) -> Result<Loaded, String> {
         let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let toml = Some(("pushbox.toml".into(), toml.to_owned()));
-        Config::load(&Inputs { environment, toml }, &Roles::none()).map_err(|faults| {
+        Config::load(&Inputs { environment, toml, ..Inputs::default() }, &Roles::none()).map_err(|faults| {
             let lines = faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.problem));
             lines.collect::<Vec<_>>().join("\n")
         })
@@ -202,6 +199,7 @@ mod tests {
             environment: [("PARTNER_ID".to_owned(), "1".to_owned()), ("PARTNER_KEY".into(), "k".into())]
                 .into(),
             toml: Some(("pushbox.toml".into(), toml.to_owned())),
+            ..Inputs::default()
         };
         let faults = Config::load(&inputs, &Roles::from_iter([Role::Worker])).expect_err("a fault");
         assert!(faults.to_string().contains("[[forwards]] 1 secret: not set"), "{faults}");

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::fault::{Fault, Faults};
+use crate::config::stored::Stored;
 
 /// What [`Config::load`](crate::config::Config::load) reads: variables and one file's text.
 #[derive(Clone, Default)]
@@ -13,6 +14,8 @@ pub struct Inputs {
     pub environment: BTreeMap<String, String>,
     /// `pushbox.toml`: where it is (its relative paths begin there) and its text.
     pub toml: Option<(PathBuf, String)>,
+    /// What people changed while pushbox ran.
+    pub stored: Stored,
 }
 
 impl Inputs {
@@ -39,7 +42,7 @@ impl Inputs {
             let path = PathBuf::from("pushbox.toml");
             read_if_there(&path)?.map(|text| (path, text))
         };
-        Ok(Self { environment, toml })
+        Ok(Self { environment, toml, stored: Stored::default() })
     }
 
     /// The variables of a `.env` text. A fault names the line, not what is on it.
@@ -68,6 +71,7 @@ impl fmt::Debug for Inputs {
         f.debug_struct("Inputs")
             .field("environment", &self.environment.keys())
             .field("toml", &self.toml.as_ref().map(|(path, _)| path))
+            .field("stored", &self.stored)
             .finish()
     }
 }
@@ -106,6 +110,7 @@ mod tests {
         let inputs = Inputs {
             environment: [("PARTNER_KEY".to_owned(), "hunter2".to_owned())].into(),
             toml: Some(("pushbox.toml".into(), "partner_key = 'hunter2'".into())),
+            stored: Stored([("FORWARD_SECRET".to_owned(), "hunter2".to_owned())].into()),
         };
         let text = format!("{inputs:?}");
         assert!(text.contains("PARTNER_KEY") && !text.contains("hunter2"), "{text}");

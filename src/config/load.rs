@@ -64,6 +64,8 @@ impl Config {
             schedule: schedule(&mut lookup),
             alerts: alerts(&mut lookup),
             log: log(&mut lookup),
+            inputs: Arc::new(inputs.clone()),
+            roles: roles.clone(),
         };
         check_whole(&mut lookup, &config, roles);
         Faults::check(lookup.faults)?;
@@ -178,7 +180,7 @@ mod tests {
     fn inputs(variables: &[(&str, &str)]) -> Inputs {
         let environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Inputs { environment, toml: None }
+        Inputs { environment, ..Inputs::default() }
     }
 
     fn with_toml(variables: &[(&str, &str)], toml: &str) -> Inputs {
@@ -283,15 +285,18 @@ mod tests {
         let with = |extra: &[(&'static str, &'static str)]| inputs(&[&complete()[..], extra].concat());
         for (name, value, lacking) in [
             ("SPREADSHEET_ID", "abc", "GOOGLE_CREDENTIALS_JSON"),
-            ("GOOGLE_CREDENTIALS_JSON", GOOGLE, "SPREADSHEET_ID"),
             ("TELEGRAM_CHAT_ID", "-1", "TELEGRAM_BOT_TOKEN"),
-            ("TELEGRAM_BOT_TOKEN", "1:a", "TELEGRAM_CHAT_ID"),
             ("SHOP_ID", "1", "ACCESS_TOKEN"),
             ("ACCESS_TOKEN", "a", "SHOP_ID"),
         ] {
             let found = faults(&with(&[(name, value)]), &worker);
             assert_eq!(found.len(), 1, "{name}: {found:?}");
             assert!(found[0].starts_with(&format!("{lacking}: not set")), "{name}: {found:?}");
+        }
+        // Where to is added while pushbox runs.
+        for (name, value) in [("TELEGRAM_BOT_TOKEN", "1:a"), ("GOOGLE_CREDENTIALS_JSON", GOOGLE)] {
+            let notes = Config::load(&with(&[(name, value)]), &worker).expect("no faults").notes;
+            assert!(notes.iter().any(|note| note.contains("has nowhere to go")), "{notes:?}");
         }
         // The receiver routes to a chat without being able to write there.
         let receiver = Roles::from_iter([Role::Receiver]);

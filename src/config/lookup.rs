@@ -9,7 +9,8 @@ use crate::config::fault::{Fault, Refusal};
 use crate::config::inputs::Inputs;
 use crate::config::parse;
 use crate::config::settings::{self, Setting};
-use crate::config::toml_file::{Entry, TomlFile};
+use crate::config::stored::{Origin, Stored};
+use crate::config::toml_file::{self, Entry, TomlFile};
 
 /// A text and where it was found.
 pub(super) struct Found {
@@ -20,7 +21,8 @@ pub(super) struct Found {
 /// The inputs, and what was found out about them so far.
 pub(super) struct Lookup<'a> {
     environment: &'a BTreeMap<String, String>,
-    /// `pushbox.toml`.
+    stored: &'a Stored,
+    /// `pushbox.toml`, with the lists as people changed them.
     pub(super) file: TomlFile,
     given: BTreeSet<&'static str>,
     /// What is wrong, so far.
@@ -32,20 +34,30 @@ pub(super) struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     pub(super) fn new(inputs: &'a Inputs) -> Self {
         let mut faults = Vec::new();
-        let file = inputs
+        let mut file = inputs
             .toml
             .as_ref()
             .map(|(path, text)| TomlFile::parse(path, text, &mut faults))
             .unwrap_or_default();
+        let mut replace = |list: &mut Vec<Entry>, name: &str| {
+            if let Some(json) = inputs.stored.0.get(name) {
+                *list = toml_file::stored_entries(name, json, &mut faults);
+            }
+        };
+        replace(&mut file.chats, "chats");
+        replace(&mut file.spreadsheets, "spreadsheets");
+        replace(&mut file.forwards, "forwards");
         let notes = near_misses(&inputs.environment);
-        Self { environment: &inputs.environment, file, given: BTreeSet::new(), faults, notes }
+        Self { environment: &inputs.environment, stored: &inputs.stored, file, given: BTreeSet::new(), faults, notes }
     }
 
     /// Without any input: for what is built in.
     pub(super) fn new_for_presets() -> Lookup<'static> {
         static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+        static UNCHANGED: Stored = Stored(BTreeMap::new());
         Lookup {
             environment: &NOTHING,
+            stored: &UNCHANGED,
             file: TomlFile::default(),
             given: BTreeSet::new(),
             faults: Vec::new(),
@@ -122,15 +134,37 @@ impl<'a> Lookup<'a> {
     /// Empty counts as not set, because container tools pass unset variables so.
     fn found(&mut self, setting: &'static Setting) -> Option<Found> {
         let before = self.faults.len();
-        let found = self.in_environment(setting).or_else(|| {
-            let entry = std::mem::take(&mut self.file.settings);
-            let found = self.in_entry(&entry, &setting.key(), setting.secret);
-            self.file.settings = entry;
-            found
-        });
+        let found = self.in_environment(setting);
+        // Given wrongly is given.
+        let found = if self.faults.len() > before { None } else { found.or_else(|| self.changed(setting)) };
+        let found = if found.is_some() || self.faults.len() > before { found } else { self.in_file_of(setting) };
         if found.is_some() || self.faults.len() > before {
             self.given.insert(setting.name);
         }
+        found
+    }
+
+    /// The text of a setting and where it comes from; none when it is given nowhere.
+    pub(super) fn origin(&mut self, setting: &'static Setting) -> Option<(Origin, String)> {
+        if let Some(found) = self.in_environment(setting) {
+            return Some((Origin::Environment(found.label), found.text));
+        }
+        if let Some(found) = self.changed(setting) {
+            return Some((Origin::Changed, found.text));
+        }
+        self.in_file_of(setting).map(|found| (Origin::File, found.text))
+    }
+
+    /// The text that people gave it while pushbox ran.
+    fn changed(&mut self, setting: &'static Setting) -> Option<Found> {
+        let text = self.stored.0.get(setting.name).filter(|text| setting.live && !text.trim().is_empty())?;
+        self.tidied(setting.name.to_owned(), text)
+    }
+
+    fn in_file_of(&mut self, setting: &'static Setting) -> Option<Found> {
+        let entry = std::mem::take(&mut self.file.settings);
+        let found = self.in_entry(&entry, &setting.key(), setting.secret);
+        self.file.settings = entry;
         found
     }
 

@@ -22,10 +22,12 @@ pub mod settings;
 mod shopee;
 mod sinks;
 mod sources;
+mod stored;
 mod toml_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -42,6 +44,7 @@ pub use self::load::Loaded;
 pub use self::otlp::OtlpSettings;
 pub use self::roles::{Role, Roles};
 pub use self::sources::PRESET_NAMES;
+pub use self::stored::{InForce, LISTS, ListEntries, Origin, SharedConfig, Stored};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -82,6 +85,10 @@ pub struct Config {
     pub alerts: AlertSettings,
     /// Logging.
     pub log: LogSettings,
+    /// What this was read from.
+    inputs: Arc<Inputs>,
+    /// What it was checked for.
+    roles: Roles,
 }
 
 /// Where the data is.

@@ -75,13 +75,15 @@ pub struct Setting {
     pub example: Option<&'static str>,
     /// Whether the value must not be seen. A secret may be given as a file.
     pub secret: bool,
+    /// Whether people may change it while pushbox runs; then the database has it, unless the environment does.
+    pub live: bool,
     /// What it means; one paragraph, Markdown.
     pub doc: &'static str,
 }
 
 impl Setting {
     const fn new(name: &'static str, section: Section, doc: &'static str) -> Self {
-        Self { name, aliases: &[], section, default: None, example: None, secret: false, doc }
+        Self { name, aliases: &[], section, default: None, example: None, secret: false, live: false, doc }
     }
 
     const fn default(self, value: &'static str) -> Self {
@@ -98,6 +100,10 @@ impl Setting {
 
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    const fn live(self) -> Self {
+        Self { live: true, ..self }
     }
 
     /// The key in `pushbox.toml`.
@@ -149,43 +155,46 @@ settings! {
     }
     Orders {
         ORDER_EVENT_CODES: "Push codes whose order is fetched in full, with its income; every other code is only announced. `none`: all are only announced."
-            .default("3,4");
+            .default("3,4").live();
         SHEET_IGNORE_STATUSES: "Order statuses that get no sheet row of their own; a row that exists is always updated. `none`: every order gets a row."
-            .default("UNPAID");
+            .default("UNPAID").live();
         DISPLAY_TIMEZONE: "Time zone of times in the sheet and in messages." .default("Asia/Singapore");
     }
     Telegram {
+        TELEGRAM_ENABLED: "Whether events are announced; `false`: no new announcements are made, and what waits already is still sent." .default("true").live();
         TELEGRAM_BOT_TOKEN: "Token of the bot, from `@BotFather`." .secret().example("123456789:AA...");
         TELEGRAM_CHAT_ID: "Chat that hears of every event; a supergroup's id begins with -100. More chats, with filters: `[[chats]]` in `pushbox.toml`."
-            .example("-1001234567890");
+            .example("-1001234567890").live();
         TELEGRAM_OPS_CHAT_ID: "Chat that hears of alerts: a shop to be authorized again, pushes that stay out, dead jobs. In a forum they have a topic of their own. Not set: alerts are shown by the admin API only."
-            .example("-1001234567891");
+            .example("-1001234567891").live();
         TELEGRAM_MODE: "`message`: each event is a message. `edit`: the next state of an order is written into its message; what needs action is a new one."
-            .default("message");
-        TELEGRAM_SHOW_BUYER: "Whether buyers' names, telephones and addresses are shown in full; `true` or `false`." .default("false");
+            .default("message").live();
+        TELEGRAM_SHOW_BUYER: "Whether buyers' names, telephones and addresses are shown in full; `true` or `false`." .default("false").live();
         TELEGRAM_UNCERTAIN: "When nobody knows whether a message arrived: `resend` sends it once more, `hold` leaves it to a person as a dead job that can be retried."
-            .default("resend");
+            .default("resend").live();
         TELEGRAM_API_URL: "Host of the Bot API." .default("https://api.telegram.org");
-        TELEGRAM_CHAT_PER_SECOND: "Messages, edits and new topics per chat and second." .default("1");
-        TELEGRAM_CHAT_PER_MINUTE: "The same per minute; Telegram allows a group about 20." .default("18");
+        TELEGRAM_CHAT_PER_SECOND: "Messages, edits and new topics per chat and second." .default("1").live();
+        TELEGRAM_CHAT_PER_MINUTE: "The same per minute; Telegram allows a group about 20." .default("18").live();
     }
     Sheets {
+        SHEETS_ENABLED: "Whether orders get rows; `false`: no new writes are asked for, and what waits already is still written." .default("true").live();
         GOOGLE_CREDENTIALS_JSON: "Key of the service account: the path of the JSON file, or the JSON itself. Its own `token_uri` is honoured."
             .secret().example("/run/secrets/google.json");
         SPREADSHEET_ID: "Spreadsheet that holds every order, as id or as the address in the browser. More, with filters: `[[spreadsheets]]` in `pushbox.toml`."
-            .example("1AbC...");
+            .example("1AbC...").live();
         SHEETS_CALLS_PER_MINUTE: "Reads, and as many writes, per minute over all spreadsheets. Google allows a service account 60 of each."
-            .default("48");
+            .default("48").live();
         GOOGLE_SHEETS_URL: "Host of the Sheets API, when it is not Google's own." .example("http://127.0.0.1:8090/");
     }
     Forwarding {
+        FORWARD_ENABLED: "Whether events are forwarded; `false`: no new forwards are made, and what waits already is still posted." .default("true").live();
         FORWARD_URL: "Service of yours that gets every event, signed, with its order. More, with filters: `[[forwards]]` in `pushbox.toml`."
-            .secret().example("https://erp.example.com/hooks/pushbox");
+            .secret().example("https://erp.example.com/hooks/pushbox").live();
         FORWARD_SECRET: "Signs what is forwarded, by the rules of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. During a rotation list the new and the old, separated by a comma: both sign. `pushbox keygen` prints one."
-            .secret().example("whsec_...");
+            .secret().example("whsec_...").live();
         FORWARD_ALLOW_PRIVATE: "Whether targets may be plain http and in private networks; `true` or `false`."
             .default("false");
-        FORWARD_RETRY_FOR: "How long a failed forward is tried again, with back-off." .default("48h");
+        FORWARD_RETRY_FOR: "How long a failed forward is tried again, with back-off." .default("48h").live();
     }
     Database {
         DATABASE_URL: "Postgres. Not set: a private Postgres under `DATA_DIR` that pushbox runs itself."
@@ -220,31 +229,31 @@ settings! {
     }
     Alerts {
         ALERT_SILENCE: "How long no push may come before people are told: of a source as a whole, and per shop and code once its rhythm is known; never before one and a half times the longest wait of the last two weeks. `none`: never."
-            .default("60m");
-        ALERT_SUCCESS_PERCENT: "People are told when fewer of a hundred pushes of an hour are answered 2xx." .default("95");
-        ALERT_DEAD_JOBS: "People are told when so many jobs of a queue were given up." .default("1");
-        ALERT_QUEUE_AGE: "People are told when a job has been due for so long." .default("10m");
-        ALERT_AUTHORIZATION_DAYS: "People are told so many days before the authorization of a shop ends." .default("7");
+            .default("60m").live();
+        ALERT_SUCCESS_PERCENT: "People are told when fewer of a hundred pushes of an hour are answered 2xx." .default("95").live();
+        ALERT_DEAD_JOBS: "People are told when so many jobs of a queue were given up." .default("1").live();
+        ALERT_QUEUE_AGE: "People are told when a job has been due for so long." .default("10m").live();
+        ALERT_AUTHORIZATION_DAYS: "People are told so many days before the authorization of a shop ends." .default("7").live();
     }
     Work {
-        WORKER_CONCURRENCY: "Batches that run at once, per queue and process." .default("8");
-        MAX_ATTEMPTS: "After so many failures a job is dead." .default("20");
-        RETRY_BASE: "First wait after a failure; doubles each time." .default("5s");
-        RETRY_MAX: "Longest wait after a failure." .default("30m");
+        WORKER_CONCURRENCY: "Batches that run at once, per queue and process." .default("8").live();
+        MAX_ATTEMPTS: "After so many failures a job is dead." .default("20").live();
+        RETRY_BASE: "First wait after a failure; doubles each time." .default("5s").live();
+        RETRY_MAX: "Longest wait after a failure." .default("30m").live();
         LEASE: "A worker that is silent for so long has lost its jobs to the others." .default("15s");
         POLL_INTERVAL: "How often to look for work when nothing wakes the worker." .default("1s");
         SHUTDOWN_TIMEOUT: "How long running jobs may take to finish at a stop." .default("20s");
         LOST_PUSH_INTERVAL: "How often to fetch pushes that Shopee could not deliver. Shopee keeps them for three days."
-            .default("15m");
+            .default("15m").live();
         RECONCILE_INTERVAL: "How often to ask Shopee which orders changed, and to make up for what no push told of."
-            .default("15m");
-        RECONCILE_DEEP_INTERVAL: "How often to do so once more over the last `RECONCILE_DEEP_DAYS`." .default("24h");
-        RECONCILE_DEEP_DAYS: "How many days that goes back." .default("3");
+            .default("15m").live();
+        RECONCILE_DEEP_INTERVAL: "How often to do so once more over the last `RECONCILE_DEEP_DAYS`." .default("24h").live();
+        RECONCILE_DEEP_DAYS: "How many days that goes back." .default("3").live();
         RELEASED_INCOME_INTERVAL: "How often to ask for income that was released, and to bring it to orders in the sheet."
-            .default("6h");
-        PUSH_HEALTH_INTERVAL: "How often to ask Shopee whether and where it delivers pushes." .default("5m");
-        EVENT_RETENTION_DAYS: "Events and finished jobs are kept for so many days." .default("90");
-        PAYLOAD_RETENTION_DAYS: "After so many days what events carried and what platforms answered about orders is emptied, with all data of buyers in it; the rest of them is kept. Not set: kept as long as the event, and the order.";
+            .default("6h").live();
+        PUSH_HEALTH_INTERVAL: "How often to ask Shopee whether and where it delivers pushes." .default("5m").live();
+        EVENT_RETENTION_DAYS: "Events and finished jobs are kept for so many days." .default("90").live();
+        PAYLOAD_RETENTION_DAYS: "After so many days what events carried and what platforms answered about orders is emptied, with all data of buyers in it; the rest of them is kept. Not set: kept as long as the event, and the order." .live();
     }
     Logging {
         LOG_LEVEL: "What is logged: a level, or a list such as `info,pushbox=debug`." .default("info");

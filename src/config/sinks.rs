@@ -14,6 +14,7 @@ use crate::domain::route::{ChatRoute, Filter, SpreadsheetRoute};
 
 /// Telegram, and where events are announced.
 pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<TelegramSettings>, Vec<ChatRoute>) {
+    let enabled = lookup.value(&set::TELEGRAM_ENABLED, parse::boolean);
     let token = lookup.optional(&set::TELEGRAM_BOT_TOKEN, bot_token);
     let api_url = lookup.http_url(&set::TELEGRAM_API_URL).unwrap_or_else(|| {
         Url::parse(set::TELEGRAM_API_URL.default.unwrap_or_default()).expect("the declared default is a URL")
@@ -62,7 +63,7 @@ pub(super) fn telegram(lookup: &mut Lookup<'_>, roles: &Roles) -> (Option<Telegr
         chat_per_minute,
         announcements,
     });
-    (settings, chats)
+    (settings, if enabled { chats } else { Vec::new() })
 }
 
 fn bot_token(text: &str) -> Result<SecretString, Refusal> {
@@ -88,6 +89,7 @@ pub(super) fn sheets(
     roles: &Roles,
     zone: Tz,
 ) -> (Option<SheetsSettings>, Vec<SpreadsheetRoute>) {
+    let enabled = lookup.value(&set::SHEETS_ENABLED, parse::boolean);
     let credentials = lookup.optional(&set::GOOGLE_CREDENTIALS_JSON, google_credentials);
     let api_url = lookup.http_url(&set::GOOGLE_SHEETS_URL);
     let calls_per_minute = lookup.value(&set::SHEETS_CALLS_PER_MINUTE, |text| parse::number(text, 1, 60_000));
@@ -124,11 +126,12 @@ pub(super) fn sheets(
         named,
         ("Google Sheets", "spreadsheets"),
     );
-    (credentials.map(|credentials| SheetsSettings { credentials, api_url, calls_per_minute }), spreadsheets)
+    let settings = credentials.map(|credentials| SheetsSettings { credentials, api_url, calls_per_minute });
+    (settings, if enabled { spreadsheets } else { Vec::new() })
 }
 
-/// A credential needs a destination in every process, because every process routes by destinations; a
-/// destination needs the credential only where jobs run. Neither: the sink is off, and a note says so.
+/// A destination needs the credential where jobs run. A credential without a destination waits for one that people add
+/// while pushbox runs. Neither: the sink is off. A note says so.
 fn pair(
     lookup: &mut Lookup<'_>,
     roles: &Roles,
@@ -138,11 +141,10 @@ fn pair(
     (sink, list): (&str, &str),
 ) {
     match (lookup.is_given(credential), named) {
-        (true, false) => lookup.fault(
-            destination.name,
-            format!("not set, but {} is", credential.name),
-            format!("Set it, or list [[{list}]]; to switch {sink} off, remove {}.", credential.name),
-        ),
+        (true, false) => lookup.note(format!(
+            "{sink} has nowhere to go: set {}, list [[{list}]], or add one on the dashboard",
+            destination.name
+        )),
         (false, true) if roles.has(Role::Worker) => lookup.fault(
             credential.name,
             format!("not set, but {} or [[{list}]] is", destination.name),

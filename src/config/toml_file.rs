@@ -107,6 +107,31 @@ impl TomlFile {
     }
 }
 
+/// The keys of the lists that can be changed while pushbox runs.
+fn list_keys(name: &str) -> &'static [&'static str] {
+    match name {
+        "chats" => CHAT_KEYS,
+        "spreadsheets" => SPREADSHEET_KEYS,
+        _ => FORWARD_KEYS,
+    }
+}
+
+/// A list as people changed it: JSON, a table for each entry.
+pub(super) fn stored_entries(name: &str, json: &str, faults: &mut Vec<Fault>) -> Vec<Entry> {
+    let read: Result<toml::Value, _> = serde_json::from_str(json);
+    match read {
+        Ok(value) => entries(name, value, list_keys(name), faults),
+        Err(error) => {
+            faults.push(Fault {
+                setting: name.to_owned(),
+                problem: format!("is not JSON at column {}", error.column()),
+                remedy: "Change the list anew, or take the change back.".into(),
+            });
+            Vec::new()
+        }
+    }
+}
+
 fn setting_keys() -> Vec<String> {
     settings::ALL
         .iter()

@@ -23,6 +23,7 @@ pub(super) enum Place {
     Schedules,
     Rejections,
     Actions,
+    Settings,
 }
 
 /// How a page is looked at.
@@ -87,6 +88,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
         (Place::Queues, "/dashboard/queues", "Queues"),
         (Place::Schedules, "/dashboard/schedules", "Schedules"),
         (Place::Rejections, "/dashboard/rejections", "Refused"),
+        (Place::Settings, "/dashboard/settings", "Settings"),
         (Place::Actions, "/dashboard/actions", "Actions"),
     ];
     let page = html! {
@@ -113,7 +115,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
                 footer.quiet {
                     "pushbox " (env!("CARGO_PKG_VERSION")) " · as of "
                     span #as-of { (time::full(look.now)) }
-                    " · keys: / search, o e r j p q s f a pages"
+                    " · keys: / search, o e r j p q s t f a pages"
                 }
             }
         }

@@ -22,6 +22,7 @@ mod rejections;
 mod replays;
 mod schedules;
 mod session;
+mod settings;
 mod sign_in;
 mod time;
 
@@ -73,6 +74,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/dashboard/rejections", get(rejections::list))
         .route("/dashboard/rejections/{id}", get(rejections::show))
         .route("/dashboard/rejections/{id}/accept", post(rejections::accept))
+        .route("/dashboard/settings", get(settings::show).post(settings::save))
+        .route("/dashboard/settings/try/{what}", post(settings::attempt))
         .route("/dashboard/actions", get(actions::show))
         .route("/dashboard/live", get(live::stream))
         .layer(from_fn_with_state(Arc::clone(&state), session::require));

@@ -138,6 +138,11 @@ pub fn rejection_place(source: &str, fingerprint: &[u8]) -> String {
     format!("rejection:{source}:{}", hex::encode(fingerprint))
 }
 
+/// The place of a setting that people changed.
+pub fn setting_place(name: &str) -> String {
+    format!("setting:{name}")
+}
+
 /// The place of a shop's token; `which` is `access` or `refresh`.
 pub fn token_place(platform: &str, shop_id: &str, which: &str) -> String {
     format!("{platform}:{shop_id}:{which}")

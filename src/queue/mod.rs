@@ -56,7 +56,7 @@ pub use bell::{Bell, Presence};
 pub use enqueue::{NewJob, enqueue};
 pub use handler::{Batch, BatchHandler, Job, Outcome};
 pub use intake::{Accepted, Intake};
-pub use plan::Plan;
+pub use plan::{Plan, SharedPlan};
 pub use runtime::Runtime;
 pub use settle::{LeaseLost, complete_in};
 pub use spec::QueueSpec;

@@ -1,6 +1,9 @@
 //! Which jobs an event asks for, and which follow when its order is there. The one place that turns routes
 //! into jobs, so that a live push, a lost one and a found change go the same way.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -27,6 +30,9 @@ fn needs_action(event: &EventHead, status: Option<&str>) -> bool {
     (event.source == "shopee" && event.code == "29")
         || status.is_some_and(|status| ["CANCELLED", "IN_CANCEL", "TO_RETURN"].contains(&status))
 }
+
+/// A plan that is replaced when people change the settings; whoever holds one asks again for each piece of work.
+pub type SharedPlan = Arc<ArcSwap<Plan>>;
 
 /// Routes and the policy for new jobs.
 #[derive(Debug, Clone, Default)]

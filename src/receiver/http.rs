@@ -26,7 +26,7 @@ use crate::domain::push::{Arrival, ParsedPush, sha256};
 use crate::domain::sources::{Admitted, Header, Headers, Pushed, Refusal, Source};
 use crate::observability::metrics::{PushOutcome, push_answered};
 use crate::observability::trace;
-use crate::queue::{Accepted, Plan};
+use crate::queue::{Accepted, SharedPlan};
 use crate::store::health::ping;
 
 /// How long a health check waits for the database.
@@ -40,7 +40,7 @@ pub struct Receiver {
     /// Stores them.
     pub committer: Committer,
     /// Which jobs they ask for.
-    pub plan: Plan,
+    pub plan: SharedPlan,
     /// For health.
     pub pool: PgPool,
     /// When a push reached us.
@@ -258,7 +258,7 @@ fn refuse(receiver: &Receiver, source: &Source, refusal: Refusal, push: &Pushed<
 }
 
 async fn store(receiver: &Receiver, source: &Source, parsed: ParsedPush, push: &Pushed<'_>) -> Outcome {
-    let intake = receiver.plan.intake(
+    let intake = receiver.plan.load().intake(
         parsed,
         Arrival {
             source: source.name.clone(),

@@ -43,6 +43,26 @@ pub enum WorkState {
 /// The newest events of jobs that are alive: more than a page of them is never looked at.
 const SUSPECTS: i64 = 10_000;
 
+/// The event that a push of the last minute with this body became.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_by_body(
+    executor: impl PgExecutor<'_>,
+    source: &str,
+    body_sha256: &[u8],
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar(
+        "SELECT id FROM pushbox.events
+         WHERE source = $1 AND body_sha256 = $2 AND received_at > now() - interval '1 minute'
+         ORDER BY received_at DESC LIMIT 1",
+    )
+    .bind(source)
+    .bind(body_sha256)
+    .fetch_optional(executor)
+    .await
+}
+
 /// The place of an event in the list: what comes after it is older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventPlace {

@@ -39,6 +39,7 @@ pub mod retention;
 pub mod roll_up;
 pub mod schedules;
 pub mod series;
+pub mod settings;
 pub mod sheet_rows;
 pub mod shop_lists;
 pub mod shop_tokens;

@@ -27,6 +27,10 @@ pub struct WorkerRow {
     pub running: i64,
     /// Since when it has the oldest of them.
     pub oldest_claimed_at: Option<DateTime<Utc>>,
+    /// Version of the settings that it works with.
+    pub settings_version: Option<i64>,
+    /// Why it cannot work with the newest.
+    pub settings_error: Option<String>,
 }
 
 /// All processes, those that run first; among them whoever still holds jobs and has no row any more.
@@ -42,7 +46,8 @@ pub async fn list_workers(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Wor
                 coalesce(w.started_at, h.oldest_claimed_at, now()) as started_at,
                 coalesce(w.seen_at, h.oldest_claimed_at, now()) as last_seen_at,
                 coalesce(w.seen_at > now() - $1::text::interval, false) as alive,
-                coalesce(h.running, 0) as running, h.oldest_claimed_at
+                coalesce(h.running, 0) as running, h.oldest_claimed_at,
+                w.settings_version, w.settings_error
            from pushbox.workers w
            full join held h on h.worker = w.id
           order by alive desc, started_at, name",

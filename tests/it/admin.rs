@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -11,7 +12,7 @@ use http_body_util::BodyExt;
 use pushbox::admin::exports::{NoFile, OrderExports, Pieces, WantedFile};
 use pushbox::admin::{AdminContext, AdminState};
 use pushbox::clock::ManualClock;
-use pushbox::config::AdminSettings;
+use pushbox::config::{AdminSettings, Config, Inputs, Roles, SharedConfig};
 use pushbox::domain::event::new_event_id;
 use pushbox::queue::Waker;
 use serde_json::{Value, json};
@@ -56,12 +57,21 @@ fn offline_state() -> AdminState {
         stopping: CancellationToken::new(),
         sources: Vec::new(),
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
-        plan: pushbox::queue::Plan::default(),
+        plan: Arc::default(),
+        config: unset(),
+        settings_changed: Waker::default(),
+        trials: Arc::new(pushbox::admin::operations::NoOperations),
         subscriptions: Arc::new(pushbox::admin::operations::NoOperations),
         exports: Arc::new(NoExports),
         metrics: pushbox::observability::metrics::install(),
         shopee: None,
     })
+}
+
+/// Settings of which none is set.
+fn unset() -> SharedConfig {
+    let loaded = Config::load(&Inputs::default(), &Roles::none()).expect("no faults");
+    Arc::new(ArcSwap::from_pointee(loaded.config))
 }
 
 /// The listener without a database.
@@ -193,7 +203,10 @@ pub async fn online_state() -> AdminState {
         stopping: CancellationToken::new(),
         sources: Vec::new(),
         sealer: pushbox::domain::seal::Sealer::new(None).expect("no key"),
-        plan: pushbox::queue::Plan::default(),
+        plan: Arc::default(),
+        config: unset(),
+        settings_changed: Waker::default(),
+        trials: Arc::new(pushbox::admin::operations::NoOperations),
         subscriptions: Arc::new(pushbox::admin::operations::NoOperations),
         exports: offline.exports.clone(),
         metrics: offline.metrics.clone(),
@@ -474,7 +487,7 @@ pub async fn visit(state: &AdminState, request: axum::http::request::Builder, bo
 }
 
 /// Pages that need no event.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/dashboard",
     "/dashboard?window=week",
     "/dashboard/events",
@@ -484,6 +497,7 @@ const PAGES: [&str; 15] = [
     "/dashboard/orders",
     "/dashboard/queues",
     "/dashboard/schedules",
+    "/dashboard/settings",
     "/dashboard/actions",
     "/dashboard/bulk",
     "/dashboard/replays",

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{CALLBACK, PUSH_KEY, SHOP, TestApp, order, status_push};
+use crate::support::app::{CALLBACK, CHAT, PUSH_KEY, SHOP, TestApp, order, status_push};
 use crate::support::browser::Browser;
 
 const TOKEN: &str = "full-token-of-the-browser";
@@ -183,7 +183,7 @@ async fn who_may_only_read_has_nothing_to_press() {
     stage.dead_jobs(1).await;
     stage.sign_in(READ_TOKEN).await;
     for path in
-        ["/dashboard/jobs?state=dead", "/dashboard/queues", "/dashboard/schedules", "/dashboard/replays"]
+        ["/dashboard/jobs?state=dead", "/dashboard/queues", "/dashboard/settings", "/dashboard/replays"]
     {
         stage.open(path).await;
         stage.browser.reads("read only").await;
@@ -211,6 +211,36 @@ async fn a_refused_push_is_shown_with_what_is_nearly_right_about_it() {
     stage.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_is_changed_and_tried_out() {
+    let Some(mut stage) = Stage::start().await else { return };
+    stage.sign_in(TOKEN).await;
+    stage.browser.press("t").await;
+    stage.browser.arrive("/dashboard/settings").await;
+    // A wrong value is said, with what was typed still there.
+    stage.browser.ask("document.getElementById('ORDER_EVENT_CODES').select()").await;
+    stage.browser.click("#ORDER_EVENT_CODES").await;
+    stage.browser.enter(",five").await;
+    stage.browser.press("Enter").await;
+    stage.browser.reads("Nothing was saved").await;
+    stage.browser.until("document.getElementById('ORDER_EVENT_CODES').value.includes('five')").await;
+    stage.browser.ask("document.getElementById('ORDER_EVENT_CODES').value = '3,4,29'").await;
+    stage.browser.click("#ORDER_EVENT_CODES").await;
+    stage.browser.press("Enter").await;
+    stage.browser.reads("Saved as version 1").await;
+    stage.app.until("SELECT count(*) FROM pushbox.workers WHERE settings_version = 1").await;
+    stage.browser.click("button[name=reset][value=ORDER_EVENT_CODES]").await;
+    stage.browser.reads("Saved as version 2").await;
+    let announced = stage.app.simulator.messages(CHAT).len();
+    stage.browser.click("form[action='/dashboard/settings/try/message'] button").await;
+    stage.browser.reads("is in chat").await;
+    assert_eq!(stage.app.simulator.messages(CHAT).len(), announced + 1);
+    stage.browser.click("form[action='/dashboard/settings/try/push'] button").await;
+    stage.browser.until("location.pathname.startsWith('/dashboard/events/')").await;
+    stage.app.drain().await;
+    stage.end().await;
+}
+
 /// The pages there are, with something on each.
 async fn pages(stage: &Stage) -> Vec<String> {
     let (event, job): (String, i64) = sqlx::query_as(
@@ -233,6 +263,8 @@ async fn pages(stage: &Stage) -> Vec<String> {
         "/replays/preview?target=events&hours=24",
         "/queues",
         "/schedules",
+        "/settings",
+        "/settings?saved=3",
         "/rejections",
         "/actions",
         "/events/not-an-id",

@@ -118,7 +118,7 @@ async fn who_may_only_read_sees_no_buttons_and_changes_nothing() {
     store_job(&state, event, "notify", "dead", Some("chat not found")).await;
     let cookie = sign_in(&state, READ_TOKEN).await;
     for path in
-        ["/dashboard/jobs?state=dead", "/dashboard/jobs/1", "/dashboard/queues", "/dashboard/schedules"]
+        ["/dashboard/jobs?state=dead", "/dashboard/jobs/1", "/dashboard/queues", "/dashboard/settings"]
     {
         let shown = page(&state, &cookie, path).await;
         assert!(shown.contains("read only"), "{path}");

@@ -40,6 +40,7 @@ mod rejections;
 mod replay;
 mod retention;
 mod schedules;
+mod settings;
 mod sheet;
 mod sheet_check;
 mod shopee_tokens;

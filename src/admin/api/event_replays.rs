@@ -79,7 +79,7 @@ pub async fn replay_event(
 /// What replaying this event would ask for.
 pub async fn preview(state: &AdminState, id: Uuid) -> Result<Vec<AskedJob>, ApiError> {
     let mut connection = state.pool.acquire().await?;
-    let jobs = replay::preview(&mut connection, &state.plan, id).await?;
+    let jobs = replay::preview(&mut connection, &state.plan.load(), id).await?;
     let jobs = jobs.ok_or_else(|| ApiError::not_found("event"))?;
     Ok(jobs.into_iter().map(AskedJob::from).collect())
 }
@@ -88,7 +88,7 @@ pub async fn preview(state: &AdminState, id: Uuid) -> Result<Vec<AskedJob>, ApiE
 pub async fn start(state: &AdminState, request_id: &RequestId, id: Uuid) -> Result<Vec<AskedJob>, ApiError> {
     let jobs = preview(state, id).await?;
     let mut transaction = store::begin(&state.pool).await?;
-    let asked = replay::event(&mut transaction, &state.plan, id).await?;
+    let asked = replay::event(&mut transaction, &state.plan.load(), id).await?;
     let asked = asked.ok_or_else(|| ApiError::not_found("event"))?;
     let record = AdminAction {
         request_id: &request_id.0,

@@ -23,11 +23,13 @@ pub mod rejections;
 pub mod replays;
 pub mod schedules;
 pub mod series;
+pub mod settings;
 pub mod shopee;
 pub mod shops;
 pub mod sources;
 pub mod stats;
 pub mod subscriptions;
+pub mod trials;
 pub mod workers;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -40,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
         .routes(routes!(stats::get_stats))
         .routes(routes!(series::get_series))
+        .routes(routes!(settings::get_settings, settings::change_settings))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_event))
         .routes(routes!(events::unmask_event))
@@ -96,4 +99,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(destinations::reset_destination))
         .routes(routes!(destinations::list_deliveries))
         .routes(routes!(announcements::list_announcements))
+        .routes(routes!(trials::try_message))
+        .routes(routes!(trials::try_row))
+        .routes(routes!(trials::try_push))
 }

@@ -31,6 +31,10 @@ pub struct WorkerView {
     pub running: i64,
     /// Since when it has the oldest of them.
     pub oldest_claimed_at: Option<DateTime<Utc>>,
+    /// Version of the settings that it works with; none until it has read them.
+    pub settings_version: Option<i64>,
+    /// Why it cannot work with the newest; it goes on with those of before.
+    pub settings_error: Option<String>,
 }
 
 impl From<WorkerRow> for WorkerView {
@@ -45,8 +49,22 @@ impl From<WorkerRow> for WorkerView {
             alive,
             running,
             oldest_claimed_at,
+            settings_version,
+            settings_error,
         } = row;
-        Self { name, host, version, roles, started_at, last_seen_at, alive, running, oldest_claimed_at }
+        Self {
+            name,
+            host,
+            version,
+            roles,
+            started_at,
+            last_seen_at,
+            alive,
+            running,
+            oldest_claimed_at,
+            settings_version,
+            settings_error,
+        }
     }
 }
 
@@ -64,7 +82,7 @@ pub struct WorkerList {
         (status = 200, description = "The processes", body = WorkerList, example = json!({"workers": [{
             "name": "4242-9f3c01ab", "host": "pushbox-1", "version": "0.1.0", "roles": ["worker", "scheduler"],
             "started_at": "2026-11-21T05:00:00Z", "last_seen_at": "2026-11-21T06:00:00Z", "alive": true,
-            "running": 3, "oldest_claimed_at": "2026-11-21T05:59:59Z"}]})),
+            "running": 3, "oldest_claimed_at": "2026-11-21T05:59:59Z", "settings_version": 7, "settings_error": null}]})),
         Refusals,
     ),
 )]

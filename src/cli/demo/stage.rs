@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use sqlx::{Connection as _, PgConnection, PgPool};
@@ -87,6 +87,20 @@ async fn prepare(home: &mut Home, postgres: &ManagedPostgres) -> anyhow::Result<
     Ok(())
 }
 
+/// Budgets as fast as the simulator's quotas, and short waits. As a file, so that they can be changed on the dashboard.
+/// A second is several of the simulator's minutes, and no budget of a minute may be spent at once. What a killed demo
+/// had at work is taken up again after the lease.
+fn impatience() -> String {
+    format!(
+        "telegram_chat_per_minute = {}\ntelegram_chat_per_second = {}\nsheets_calls_per_minute = {}\n\
+         lost_push_interval = '3s'\nlease = '8s'\npoll_interval = '500ms'\nretry_base = '1s'\nretry_max = '10s'\n\
+         shutdown_timeout = '5s'\n",
+        18 * QUOTA_SCALE,
+        18 * QUOTA_SCALE / 60,
+        48 * QUOTA_SCALE,
+    )
+}
+
 /// The settings of the demo: those of the simulated services, and impatience.
 fn config(
     home: &Home,
@@ -100,7 +114,8 @@ fn config(
         ("DATABASE_URL".to_owned(), postgres.url(RUN_DATABASE)),
         ("ENCRYPTION_KEY".to_owned(), home.encryption_key().to_owned()),
     ]);
-    let loaded = Config::load(&Inputs { environment, toml: None }, &Roles::all())
+    let toml = Some((PathBuf::from("the demo"), impatience()));
+    let loaded = Config::load(&Inputs { environment, toml, ..Inputs::default() }, &Roles::all())
         .map_err(|faults| anyhow::anyhow!("{faults}"))?;
     let mut config = loaded.config;
     config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -114,21 +129,6 @@ fn config(
             refresh_token: Some(tokens.refresh_token.clone().into()),
         })
         .collect();
-    if let Some(telegram) = &mut config.telegram {
-        telegram.chat_per_minute *= QUOTA_SCALE;
-        // A second is several of the simulator's minutes, and no budget of a minute may be spent at once.
-        telegram.chat_per_second = telegram.chat_per_minute / 60;
-    }
-    if let Some(sheets) = &mut config.sheets {
-        sheets.calls_per_minute *= QUOTA_SCALE;
-    }
-    config.schedule.lost_push_interval = Duration::from_secs(3);
-    // What a killed demo had at work is taken up again after this.
-    config.queue.lease = Duration::from_secs(8);
-    config.queue.poll_interval = Duration::from_millis(500);
-    config.queue.retry_base = Duration::from_secs(1);
-    config.queue.retry_max = Duration::from_secs(10);
-    config.queue.shutdown_timeout = Duration::from_secs(5);
     Ok(config)
 }
 

@@ -11,12 +11,13 @@ mod sources;
 mod telegram;
 mod tokens;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
 
-use crate::app::Database;
+use crate::app::{Database, with_changes};
 use crate::cli::{Failure, Outcome, block_on};
 use crate::config::{Config, Inputs, Loaded, Roles};
 
@@ -105,9 +106,18 @@ fn configuration(inputs: &Inputs) -> Vec<Check> {
 
 async fn look(config: &Config) -> Vec<Check> {
     let mut checks = sources::described_all(config);
+    let mut config = Cow::Borrowed(config);
     match Database::attach(&config.database, "doctor").await {
         Ok(database) => {
             checks.extend(database::look(database.pool()).await);
+            match with_changes(&config, &database).await {
+                Ok(changed) => config = Cow::Owned(changed),
+                Err(error) => {
+                    let remedy = "Take the change back on the dashboard, under Settings.";
+                    checks.push(Check::failed("settings", format!("{error:#}"), remedy));
+                }
+            }
+            let config = &config;
             checks.extend(sources::look(config, database.pool()).await);
             checks.extend(tokens::look(config, database.pool()).await);
             checks.extend(destinations::look(database.pool()).await);
@@ -115,6 +125,7 @@ async fn look(config: &Config) -> Vec<Check> {
         }
         Err(error) => checks.push(Check::failed("database", format!("{error:#}"), "Check DATABASE_URL.")),
     }
+    let config = &config;
     checks.extend(shopee::look(config).await);
     checks.extend(telegram::look(config).await);
     checks.extend(sheets::look(config).await);

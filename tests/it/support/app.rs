@@ -267,7 +267,7 @@ async fn start_app(settings: &BTreeMap<String, String>, toml: &str) -> App {
 
 fn load(settings: &BTreeMap<String, String>, toml: &str) -> Config {
     let toml = Some(("pushbox.toml".into(), toml.to_owned()));
-    let inputs = Inputs { environment: settings.clone(), toml };
+    let inputs = Inputs { environment: settings.clone(), toml, ..Inputs::default() };
     Config::load(&inputs, &Roles::all()).unwrap_or_else(|faults| panic!("{faults}")).config
 }
 
