@@ -17,15 +17,16 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use pushbox::app::listener::{self, Limits};
 use pushbox::clock;
-use pushbox::config::{ShopeeSettings, ShopeeSignature};
+use pushbox::config::{Config, Inputs, Role, Roles};
 use pushbox::domain::event::Via;
 use pushbox::domain::job::Queue;
 use pushbox::domain::push::{Arrival, sha256};
 use pushbox::domain::route::Routes;
+use pushbox::domain::seal::Sealer;
 use pushbox::domain::shopee::{ShopeeBody, read, signature};
 use pushbox::domain::sources::{Pushed, Source};
 use pushbox::queue::{Plan, Waker, intake as store};
-use pushbox::receiver::{Committer, Receiver, Throttle};
+use pushbox::receiver::{Committer, Receiver, RecordSettings, Recorder, Throttle};
 use sqlx::PgPool;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -94,20 +95,13 @@ impl Pushes {
     }
 }
 
-fn settings() -> ShopeeSettings {
-    ShopeeSettings {
-        api_url: "http://127.0.0.1:1".parse().expect("a URL"),
-        partner_id: None,
-        partner_key: None,
-        push_keys: vec![KEY.into()],
-        callback_url: Some(CALLBACK.into()),
-        signatures: vec![ShopeeSignature::UrlBody],
-        shops: Vec::new(),
-        auth_url: "http://127.0.0.1:1".parse().expect("a URL"),
-        redirect_url: None,
-        calls_per_second: 10,
-        shop_concurrency: 4,
-    }
+/// Shopee, as the settings of a receiver describe it.
+fn source() -> Source {
+    let given = [("WEBHOOK_PARTNER_KEY", KEY), ("CALLBACK_URL", CALLBACK)];
+    let environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let inputs = Inputs { environment, ..Inputs::default() };
+    let loaded = Config::load(&inputs, &Roles::from_iter([Role::Receiver])).expect("no faults");
+    loaded.config.sources.into_iter().next().expect("Shopee")
 }
 
 fn plan() -> Plan {
@@ -148,20 +142,27 @@ async fn baseline(State(state): State<Arc<Baseline>>, headers: HeaderMap, body: 
 async fn serve(variant: Variant, pool: PgPool) -> anyhow::Result<std::net::SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let source = settings().source();
+    let source = source();
     let router = match variant {
         Variant::Pushbox => {
             let (committer, writers) = Committer::start(&pool, &Waker::default(), Duration::from_secs(2));
             tokio::spawn(writers.join_all());
+            let (sources, now) = (vec![source], clock::system().now());
+            let kept = RecordSettings { kept: 500, bodies_for: Duration::from_secs(3600) };
+            let (recorder, notes) =
+                Recorder::new(pool.clone(), Sealer::new(None).expect("no key"), &sources, kept, now);
+            tokio::spawn(notes);
             pushbox::receiver::router(Arc::new(Receiver {
-                sources: vec![source],
+                sources,
                 committer,
-                plan: plan(),
+                plan: Arc::new(Arc::new(plan()).into()),
                 pool,
                 clock: clock::system(),
                 body_limit: 1 << 20,
-                throttle: Throttle::new(60, clock::system().now()),
+                throttle: Throttle::new(60, now),
+                recorder,
                 trusted_proxies: Vec::new(),
+                answers: Arc::default(),
             }))
         }
         Variant::OneRowPerCommit | Variant::NoStore => {
