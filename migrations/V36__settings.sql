@@ -15,11 +15,11 @@ COMMENT ON COLUMN pushbox.settings.changed_at IS 'When it was last changed.';
 COMMENT ON COLUMN pushbox.settings.changed_by IS 'Who changed it, as in admin_actions.';
 
 CREATE TABLE pushbox.settings_version (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     version bigint NOT NULL
 );
 COMMENT ON TABLE pushbox.settings_version IS 'One row: how often settings were changed. Processes look at it every second; a change of settings locks it.';
-COMMENT ON COLUMN pushbox.settings_version.only IS 'Keeps it at one row.';
+COMMENT ON COLUMN pushbox.settings_version.single IS 'Keeps it at one row.';
 COMMENT ON COLUMN pushbox.settings_version.version IS 'Goes up by one with each change.';
 INSERT INTO pushbox.settings_version (version) VALUES (0);
 

@@ -13,12 +13,12 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::parts::{Parts, plan};
 use super::supervise::Supervised;
-use super::{Database, Parts, work};
+use super::{Database, work};
 use crate::admin::changed::{self, ChangedError};
 use crate::config::{Config, Role, Roles};
 use crate::domain::seal::Sealer;
-use crate::store;
 use crate::store::settings::{note_in_force, version};
 
 /// How often to look for a change that another process made.
@@ -190,7 +190,7 @@ async fn working(parts: &Parts, roles: &Roles, broken: &CancellationToken) -> an
 impl Parts {
     /// The same with other settings.
     fn with(&self, config: Config) -> Self {
-        Self { plan: super::plan(&config), config, ..self.clone() }
+        Self { plan: plan(&config), config, ..self.clone() }
     }
 
     /// Lets everybody who shares them have these settings.

@@ -5,27 +5,21 @@
 //! then the workers and the schedules, until what runs has ended; then the database.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use arc_swap::ArcSwap;
-use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::operations::ShopeeOperations;
-use crate::admin::{self, AdminContext, AdminState};
-use crate::clients::shopee::{Apps, ShopeeClient};
-use crate::clock::{self, SharedClock};
-use crate::config::{Config, Role, Roles, SharedConfig};
+use crate::admin::{self};
+use crate::config::{Config, Role, Roles};
 use crate::dashboard;
-use crate::domain::seal::{Sealer, token_place};
+use crate::domain::seal::token_place;
 use crate::domain::shopee::push::PLATFORM;
-use crate::observability::metrics;
-use crate::queue::{self, Bell, Plan, Presence, SharedPlan, Waker};
-use crate::receiver::{self, Answers, Committer, Receiver, RecordSettings, Recorder, Throttle};
+use crate::queue::{self, Bell, Presence, Waker};
+use crate::receiver::{self, Committer, Receiver, RecordSettings, Recorder, Throttle};
 use crate::store;
 
 pub mod authorize;
@@ -34,6 +28,7 @@ mod database;
 mod errands;
 mod exports;
 pub mod listener;
+mod parts;
 mod shopee_gate;
 mod shopee_operations;
 mod subscription_operations;
@@ -46,7 +41,7 @@ pub use database::{Database, migrate};
 
 use changing::Changing;
 use listener::Limits;
-use shopee_gate::ShopeeGate;
+use parts::Parts;
 use supervise::Supervised;
 
 /// How long requests in flight may take to end at a stop. Longer than any commit deadline.
@@ -62,40 +57,6 @@ pub struct App {
     working: Supervised,
     /// Cancelled when a part ended by itself.
     broken: CancellationToken,
-}
-
-/// What the parts of a process share.
-#[derive(Clone)]
-struct Parts {
-    config: Config,
-    pool: PgPool,
-    clock: SharedClock,
-    sealer: Sealer,
-    plan: Plan,
-    /// The settings of now, for those who are not made anew when they change.
-    shared: Shared,
-    /// Wakes whoever looks whether settings were changed.
-    settings_changed: Waker,
-    /// Where this process receives pushes, once it does.
-    receiver: Arc<OnceLock<SocketAddr>>,
-    waker: Waker,
-    /// Wakes the errands of this process.
-    errands: Waker,
-    /// How pushes were answered, until it is written down.
-    answers: Arc<Answers>,
-    /// Names this process in `jobs.worker`: new with each start.
-    worker: String,
-}
-
-/// What follows the settings without being made anew.
-#[derive(Clone)]
-struct Shared {
-    config: SharedConfig,
-    plan: SharedPlan,
-}
-
-fn plan(config: &Config) -> Plan {
-    Plan { routes: config.routes.clone(), max_attempts: config.queue.max_attempts }
 }
 
 impl App {
@@ -333,98 +294,5 @@ impl std::fmt::Debug for App {
             .field("public", &self.public)
             .field("admin", &self.admin)
             .finish_non_exhaustive()
-    }
-}
-
-impl Parts {
-    /// Clients whose calls keep to the budgets that all processes share.
-    fn shopee_apps(&self) -> anyhow::Result<Apps> {
-        let settings = &self.config.shopee;
-        let gated = |client: ShopeeClient| {
-            let gate = ShopeeGate::new(self.pool.clone(), settings, client.suffix());
-            client.with_gate(Arc::new(gate))
-        };
-        Ok(Apps::new(settings, &self.clock, gated)?)
-    }
-
-    /// What a process shares, before it has begun anything.
-    fn new(config: Config, database: &Database, worker: String) -> anyhow::Result<Self> {
-        let plan = plan(&config);
-        let shared = Shared {
-            config: Arc::new(ArcSwap::from_pointee(config.clone())),
-            plan: Arc::new(ArcSwap::from_pointee(plan.clone())),
-        };
-        Ok(Self {
-            pool: database.pool().clone(),
-            clock: clock::system(),
-            plan,
-            shared,
-            settings_changed: Waker::default(),
-            receiver: Arc::default(),
-            waker: Waker::default(),
-            errands: Waker::default(),
-            answers: Arc::default(),
-            worker,
-            sealer: Sealer::with_old(config.encryption_key.as_ref(), &config.old_encryption_keys)?,
-            config,
-        })
-    }
-
-    /// What the admin API works with.
-    fn admin(&self, roles: &Roles, stopping: CancellationToken) -> anyhow::Result<AdminState> {
-        Ok(Arc::new(AdminContext {
-            pool: self.pool.clone(),
-            settings: self.config.admin.clone(),
-            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
-            started_at: self.clock.now(),
-            clock: self.clock.clone(),
-            waker: self.waker.clone(),
-            errands: self.errands.clone(),
-            stopping,
-            sources: self.config.sources.clone(),
-            sealer: self.sealer.clone(),
-            plan: self.shared.plan.clone(),
-            config: self.shared.config.clone(),
-            settings_changed: self.settings_changed.clone(),
-            subscriptions: Arc::new(subscription_operations::Outside {
-                pool: self.pool.clone(),
-                apis: self.config.platform_apis.clone(),
-            }),
-            trials: Arc::new(trials::Trials {
-                pool: self.pool.clone(),
-                clock: self.clock.clone(),
-                config: self.shared.config.clone(),
-                receiver: self.receiver.clone(),
-                waker: self.waker.clone(),
-            }),
-            exports: Arc::new(exports::Exports {
-                pool: self.pool.clone(),
-                clock: self.clock.clone(),
-                zone: self.config.display_timezone,
-            }),
-            metrics: metrics::install(),
-            shopee: self.shopee_operations()?,
-        }))
-    }
-
-    /// What people may ask of Shopee through the admin API, if there is an app.
-    fn shopee_operations(&self) -> anyhow::Result<Option<Arc<dyn ShopeeOperations>>> {
-        if !self.api_is_configured() {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(shopee_operations::Operations {
-            pool: self.pool.clone(),
-            apps: self.shopee_apps()?,
-            sealer: self.sealer.clone(),
-            redirect_url: self.config.shopee.redirect_url.clone(),
-            callback_url: self.config.shopee.callback_url.clone(),
-            plan: self.shared.plan.clone(),
-            waker: self.waker.clone(),
-        })))
-    }
-
-    fn api_is_configured(&self) -> bool {
-        let key = self.config.shopee.partner_key.as_ref();
-        self.config.shopee.partner_id.is_some() && key.is_some_and(|key| !key.expose_secret().is_empty())
     }
 }

@@ -57,25 +57,32 @@ impl TrialOperations for Trials {
     async fn message(&self, chat_id: Option<i64>) -> Result<(i64, i32), OperationError> {
         let config = self.config.load_full();
         let telegram = config.telegram.as_ref();
-        let telegram = telegram.ok_or_else(|| unusable("Telegram is off: set TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID"))?;
+        let telegram = telegram
+            .ok_or_else(|| unusable("Telegram is off: set TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID"))?;
         let chats: Vec<i64> =
             config.routes.chats.iter().map(|chat| chat.chat_id).chain(telegram.ops_chat_id).collect();
         let chat_id = match chat_id {
-            Some(id) if !chats.contains(&id) => return Err(unusable(format!("chat_id: {id} is not configured"))),
+            Some(id) if !chats.contains(&id) => {
+                return Err(unusable(format!("chat_id: {id} is not configured")));
+            }
             Some(id) => id,
-            None => *chats.first().ok_or_else(|| unusable("no chat is configured, or TELEGRAM_ENABLED is false"))?,
+            None => *chats
+                .first()
+                .ok_or_else(|| unusable("no chat is configured, or TELEGRAM_ENABLED is false"))?,
         };
         let mut connection = self.pool.acquire().await.map_err(|error| failed(&error))?;
         let chat_id = current_chat(&mut connection, chat_id).await.map_err(|error| failed(&error))?;
         let interval = telegram.message_interval();
-        let wait = take_budget(&mut connection, CHAT, &chat_id.to_string(), interval, 1);
-        if let Some(wait) = wait.await.map_err(|error| failed(&error))? {
+        let name = chat_id.to_string();
+        let wait = take_budget(&mut connection, CHAT, &name, interval, 1).await;
+        if let Some(wait) = wait.map_err(|error| failed(&error))? {
             let seconds = wait.as_secs_f64().ceil();
             let text = format!("other messages go to this chat just now; try again in {seconds} s");
             return Err(OperationError::Failed(text));
         }
         drop(connection);
-        let client = TelegramClient::new(telegram).map_err(|error| OperationError::Failed(error.to_string()))?;
+        let client =
+            TelegramClient::new(telegram).map_err(|error| OperationError::Failed(error.to_string()))?;
         let html = "🔔 <b>pushbox</b>\nThis is a test message: events will be announced here.";
         let sent = client.send(chat_id, None, html, true).await;
         let sent = sent.map_err(|error| OperationError::Failed(format!("Telegram: {error}")))?;
@@ -92,14 +99,17 @@ impl TrialOperations for Trials {
             Some(id) => routes
                 .find(|route| route.spreadsheet_id == id)
                 .ok_or_else(|| unusable(format!("spreadsheet_id: {id} is not configured")))?,
-            None => routes.next().ok_or_else(|| unusable("no spreadsheet is configured, or SHEETS_ENABLED is false"))?,
+            None => routes
+                .next()
+                .ok_or_else(|| unusable("no spreadsheet is configured, or SHEETS_ENABLED is false"))?,
         };
         let order = test_order(self.clock.now());
         let job = jobs_plan::sheet_row(&route.spreadsheet_id, &order.reference, config.queue.max_attempts);
         let stored = async {
             let mut transaction = store::begin(&self.pool).await?;
             upsert_order(&mut transaction, &order, &[], None).await?;
-            forget_contents(&mut transaction, &route.spreadsheet_id, std::slice::from_ref(&order.reference)).await?;
+            forget_contents(&mut transaction, &route.spreadsheet_id, std::slice::from_ref(&order.reference))
+                .await?;
             enqueue(&mut transaction, vec![job]).await?;
             transaction.commit().await
         };
@@ -113,7 +123,8 @@ impl TrialOperations for Trials {
         let source = signing(&config, source)?;
         let Made { mut push, code, order_sn } = self.made(&config, source, order_sn).await?;
         let proof = source.sign(&push.headers, &push.body);
-        let proof = proof.ok_or_else(|| unusable(format!("source: {} cannot be signed here", source.name)))?;
+        let proof =
+            proof.ok_or_else(|| unusable(format!("source: {} cannot be signed here", source.name)))?;
         push.headers.insert(source.auth.header.clone(), proof);
         let url = self.receiver_url(&config, source)?;
         let poster = PushPoster::new().map_err(|error| OperationError::Failed(error.to_string()))?;
@@ -172,7 +183,8 @@ impl Trials {
         let number = order_sn.map_or_else(|| format!("TEST-{}", now.format("%y%m%d%H%M%S")), str::to_owned);
         let moment = OrderMoment { number: &number, account: "test", step: 1, at: now.timestamp() };
         let push = order_push(&source.platform, moment);
-        let push = push.ok_or_else(|| unusable(format!("source: no push of {} is known here", source.platform)))?;
+        let push =
+            push.ok_or_else(|| unusable(format!("source: no push of {} is known here", source.platform)))?;
         Ok(Made { push, code: "order".to_owned(), order_sn: Some(number) })
     }
 
@@ -193,13 +205,21 @@ impl Trials {
         let (code, shop_id, data) = match &order {
             Some(order) if config.routes.order_event_codes.contains(&4) => {
                 let tracking = format!("TEST{:08X}", rand::random::<u32>());
-                (4, order.shop_id.clone(), json!({
-                    "ordersn": order.order_sn, "package_number": tracking, "tracking_no": tracking}))
+                (
+                    4,
+                    order.shop_id.clone(),
+                    json!({
+                    "ordersn": order.order_sn, "package_number": tracking, "tracking_no": tracking}),
+                )
             }
             _ => {
                 let shop = match &order {
                     Some(order) => order.shop_id.clone(),
-                    None => config.shopee.shops.first().map_or_else(|| "0".to_owned(), |shop| shop.shop_id.to_string()),
+                    None => config
+                        .shopee
+                        .shops
+                        .first()
+                        .map_or_else(|| "0".to_owned(), |shop| shop.shop_id.to_string()),
                 };
                 let notice = json!({"title": "Test push of pushbox", "url": "", "update_time": now,
                     "content": "Received, verified, stored and announced."});
@@ -211,7 +231,11 @@ impl Trials {
             "code": code, "timestamp": now});
         let headers: BTreeMap<_, _> = [("content-type".to_owned(), "application/json".to_owned())].into();
         let push = PlatformPush { headers, body: body.to_string().into_bytes() };
-        Ok(Made { push, code: code.to_string(), order_sn: order.filter(|_| code == 4).map(|order| order.order_sn) })
+        Ok(Made {
+            push,
+            code: code.to_string(),
+            order_sn: order.filter(|_| code == 4).map(|order| order.order_sn),
+        })
     }
 
     /// The receiver of this process; without one the callback URL, which also tries the way from outside.

@@ -45,7 +45,8 @@ mod tests {
             ("FORWARD_URL".to_owned(), "https://example.com/".to_owned()),
         ]
         .into();
-        let loaded = Config::load(&Inputs { environment, ..Inputs::default() }, &Roles::none()).expect("no faults");
+        let loaded =
+            Config::load(&Inputs { environment, ..Inputs::default() }, &Roles::none()).expect("no faults");
         assert_eq!(loaded.notes, Vec::<String>::new());
         assert_ne!(key(), key());
     }

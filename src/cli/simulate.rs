@@ -148,7 +148,8 @@ mod tests {
         let environment = dotenvy::from_read_iter(text.join("\n").as_bytes())
             .collect::<Result<_, _>>()
             .expect("lines of .env");
-        let loaded = Config::load(&Inputs { environment, ..Inputs::default() }, &Roles::all()).expect("no faults");
+        let loaded =
+            Config::load(&Inputs { environment, ..Inputs::default() }, &Roles::all()).expect("no faults");
         assert_eq!(loaded.config.shopee.shops.len(), 1);
         assert!(loaded.config.telegram.is_some() && loaded.config.sheets.is_some());
     }

@@ -9,8 +9,8 @@ use crate::config::fault::Refusal;
 use crate::config::lookup::{Found, Lookup};
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
-use crate::config::toml_file::Entry;
 use crate::config::stored::without_query;
+use crate::config::toml_file::Entry;
 use crate::config::{ForwardSettings, ForwardTarget, parse, sinks};
 use crate::domain::route::{Filter, ForwardRoute};
 

@@ -1,5 +1,7 @@
 //! The whole configuration, or everything that is wrong with it.
 
+use std::sync::Arc;
+
 use crate::config::fault::{Faults, Refusal};
 use crate::config::inputs::Inputs;
 use crate::config::lookup::Lookup;

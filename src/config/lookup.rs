@@ -48,7 +48,14 @@ impl<'a> Lookup<'a> {
         replace(&mut file.spreadsheets, "spreadsheets");
         replace(&mut file.forwards, "forwards");
         let notes = near_misses(&inputs.environment);
-        Self { environment: &inputs.environment, stored: &inputs.stored, file, given: BTreeSet::new(), faults, notes }
+        Self {
+            environment: &inputs.environment,
+            stored: &inputs.stored,
+            file,
+            given: BTreeSet::new(),
+            faults,
+            notes,
+        }
     }
 
     /// Without any input: for what is built in.
@@ -137,7 +144,8 @@ impl<'a> Lookup<'a> {
         let found = self.in_environment(setting);
         // Given wrongly is given.
         let found = if self.faults.len() > before { None } else { found.or_else(|| self.changed(setting)) };
-        let found = if found.is_some() || self.faults.len() > before { found } else { self.in_file_of(setting) };
+        let found =
+            if found.is_some() || self.faults.len() > before { found } else { self.in_file_of(setting) };
         if found.is_some() || self.faults.len() > before {
             self.given.insert(setting.name);
         }

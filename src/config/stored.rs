@@ -168,12 +168,20 @@ mod tests {
         assert_eq!(config.list("chats").0, Origin::File);
         let lists = r#"[{"chat_id": "-1002"}, {"chat_id": "-1003", "codes": "3,4"}]"#;
         let now = config.with_stored(stored(&[("chats", lists)])).expect("no faults").config;
-        let chats: Vec<_> = now.routes.chats.iter().map(|one| (one.chat_id, one.filter.codes.len())).collect();
+        let chats: Vec<_> =
+            now.routes.chats.iter().map(|one| (one.chat_id, one.filter.codes.len())).collect();
         assert_eq!(chats, [(-1002, 0), (-1003, 2)]);
-        assert_eq!(now.list("chats"), (Origin::Changed, vec![
-            [("chat_id".to_owned(), "-1002".to_owned())].into(),
-            [("chat_id".to_owned(), "-1003".to_owned()), ("codes".to_owned(), "3,4".to_owned())].into(),
-        ]));
+        assert_eq!(
+            now.list("chats"),
+            (
+                Origin::Changed,
+                vec![
+                    [("chat_id".to_owned(), "-1002".to_owned())].into(),
+                    [("chat_id".to_owned(), "-1003".to_owned()), ("codes".to_owned(), "3,4".to_owned())]
+                        .into(),
+                ]
+            )
+        );
         let faults = config.with_stored(stored(&[("chats", r#"[{"chat_id": "x"}, {"chat": "1"}]"#)]));
         let faults = faults.expect_err("faults").to_string();
         assert!(faults.contains("chats 1 chat_id") && faults.contains("chats 2 chat:"), "{faults}");
@@ -182,7 +190,8 @@ mod tests {
 
     #[test]
     fn switched_off_makes_no_new_work_and_keeps_what_finishes_the_old() {
-        let variables = [("TELEGRAM_BOT_TOKEN", "1:a"), ("TELEGRAM_CHAT_ID", "-1"), ("FORWARD_SECRET", SECRET)];
+        let variables =
+            [("TELEGRAM_BOT_TOKEN", "1:a"), ("TELEGRAM_CHAT_ID", "-1"), ("FORWARD_SECRET", SECRET)];
         let config = base(&variables, "[[forwards]]\nurl = 'https://a.example/x?k=hush'");
         assert_eq!(config.routes.forwards.len(), 1);
         let off = [("TELEGRAM_ENABLED", "false"), ("FORWARD_ENABLED", "false"), ("SHEETS_ENABLED", "false")];

@@ -20,7 +20,6 @@ use crate::admin::auth::Access;
 use crate::admin::error::ApiError;
 use crate::admin::extract::{Form, Json as Body, Path, Query, said};
 use crate::admin::frame::RequestId;
-use crate::config::settings::Section;
 
 pub(super) use save::save;
 
@@ -79,11 +78,11 @@ pub(super) async fn page(
             }
             (in_force(state, &settings).await?)
             nav.tabs aria-label="Sections" {
-                @for section in Section::ALL { a href={ "#" (anchor(section.title())) } { (short(section.title())) } }
+                @for section in form.sections() { a href={ "#" (anchor(section)) } { (short(section)) } }
             }
         }
         @if access == Access::Full { (trials(state)) }
-        @for section in Section::ALL { (form.section(section.title())) }
+        @for section in form.sections() { (form.section(section)) }
     };
     Ok(layout::page("Settings", Place::Settings, &look, &body))
 }
@@ -92,7 +91,9 @@ pub(super) async fn page(
 async fn in_force(state: &AdminState, settings: &SettingsView) -> Result<Markup, ApiError> {
     let workers = workers::read(state).await?;
     let alive: Vec<_> = workers.iter().filter(|one| one.alive).collect();
-    let current = |one: &&&workers::WorkerView| one.settings_version == Some(settings.version) && one.settings_error.is_none();
+    let current = |one: &&&workers::WorkerView| {
+        one.settings_version == Some(settings.version) && one.settings_error.is_none()
+    };
     let count = alive.iter().filter(current).count();
     Ok(html! {
         p {
@@ -121,6 +122,13 @@ struct Forms<'a> {
 }
 
 impl Forms<'_> {
+    /// The sections, in order.
+    fn sections(&self) -> Vec<&str> {
+        let mut sections: Vec<&str> = self.settings.settings.iter().map(|one| one.section.as_str()).collect();
+        sections.dedup();
+        sections
+    }
+
     fn may_change(&self) -> bool {
         self.look.access == Access::Full
     }
@@ -132,7 +140,8 @@ impl Forms<'_> {
     }
 
     fn section(&self, title: &str) -> Markup {
-        let of_it: Vec<&SettingView> = self.settings.settings.iter().filter(|one| one.section == title).collect();
+        let of_it: Vec<&SettingView> =
+            self.settings.settings.iter().filter(|one| one.section == title).collect();
         let open = self.may_change() && of_it.iter().any(|one| one.changeable);
         html! {
             section.card id=(anchor(title)) {
@@ -295,7 +304,8 @@ pub(super) async fn attempt(
     match tried {
         Ok(response) => Ok(response),
         Err(error) => {
-            let notice = Notice::Bad { title: "It did not work", text: error.message.clone(), typed: Vec::new() };
+            let notice =
+                Notice::Bad { title: "It did not work", text: error.message.clone(), typed: Vec::new() };
             Ok((error.status, page(&state, access, Some(&notice)).await?).into_response())
         }
     }
@@ -306,7 +316,8 @@ async fn message(
     request_id: RequestId,
     which: Option<String>,
 ) -> Result<Response, ApiError> {
-    let chat_id = which.map(|text| text.parse().map_err(|_| ApiError::bad_request("chat_id: is not a number")));
+    let chat_id =
+        which.map(|text| text.parse().map_err(|_| ApiError::bad_request("chat_id: is not a number")));
     let trial = MessageTrial { chat_id: chat_id.transpose()? };
     let axum::Json(sent) = try_message(State(state.clone()), Extension(request_id), Body(trial)).await?;
     let text = format!("Message {} is in chat {}.", sent.message_id, sent.chat_id);

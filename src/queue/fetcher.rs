@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::backend::{Buffer, ReadyBatch};
 use super::claim::{ClaimRequest, ClaimedRow, Place, claim, look};
+use super::policy::is_suspect;
 use super::rotation::Rotation;
 use super::settle::Claim;
 use super::shared::{Held, Shared};
@@ -266,7 +267,7 @@ fn hand_out(source: &Source, claim_id: Uuid, rows: Vec<ClaimedRow>, held: &Held)
     let mut batches: Vec<Vec<ClaimedRow>> = Vec::new();
     let mut suspects: Vec<Vec<ClaimedRow>> = Vec::new();
     for row in rows {
-        if row.crashes > 0 && !exclusive {
+        if is_suspect(row.crashes) && !exclusive {
             suspects.push(vec![row]);
             continue;
         }

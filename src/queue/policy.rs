@@ -21,8 +21,18 @@ impl Backoff {
     }
 }
 
-/// After so many lost workers in a row a job is poison.
-pub const MAX_CRASHES: i16 = 4;
+/// After so many lost workers in a row a job runs alone, so that a crash is blamed on the right job. The first is
+/// worth nothing: whoever pulls the plug takes a whole batch down, and running each of it alone costs fifty times as
+/// much, which keeps jobs at work for longer and exposes them to the next crash.
+pub const SUSPECT_CRASHES: i16 = 2;
+
+/// After so many lost workers in a row a job is poison: all but the first two were lost while it ran alone.
+pub const MAX_CRASHES: i16 = 6;
+
+/// Whether a job that so many workers in a row vanished with runs alone.
+pub fn is_suspect(crashes: i16) -> bool {
+    crashes >= SUSPECT_CRASHES
+}
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use super::claim::ClaimedRow;
 use super::fetcher::{Fetcher, Source};
 use super::handler::{Outcome, RunBatch};
 use super::keeper::Keeper;
-use super::policy::Backoff;
+use super::policy::{Backoff, is_suspect};
 use super::settle::{Claim, Done, Returned, Verdict, begin_suspect};
 use super::settler::{Settled, Settler};
 use super::shared::Shared;
@@ -209,7 +209,7 @@ fn suspects_alone(rows: Vec<ClaimedRow>) -> Vec<Vec<ClaimedRow>> {
     let mut parts: Vec<Vec<ClaimedRow>> = Vec::new();
     for row in rows {
         match parts.last_mut() {
-            Some(part) if row.crashes == 0 && part[0].crashes == 0 => part.push(row),
+            Some(part) if !is_suspect(row.crashes) && !is_suspect(part[0].crashes) => part.push(row),
             _ => parts.push(vec![row]),
         }
     }
@@ -226,7 +226,7 @@ async fn run_part(
 ) -> Settled {
     let begun = std::time::Instant::now();
     if let [row] = rows.as_slice()
-        && row.crashes > 0
+        && is_suspect(row.crashes)
         && !begin(shared, Claim { job_id: row.id, claim_id }).await
     {
         return Settled::released(claim_id, &rows);

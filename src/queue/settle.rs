@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::enqueue::merge_into_ready;
-use super::policy::MAX_CRASHES;
+use super::policy::{MAX_CRASHES, SUSPECT_CRASHES};
 use crate::store::breakers::Prober;
 
 /// The claim is no longer ours: the lease ran out and the job went on without us. The caller must roll its
@@ -297,7 +297,7 @@ pub async fn extend(
     .await
 }
 
-/// Marks suspects (jobs with crashes) as begun, so that a crash is blamed on the right one.
+/// Marks suspects ([`super::policy::is_suspect`]) as begun, so that a crash is blamed on the right one.
 ///
 /// # Errors
 /// When the database refuses.
@@ -328,8 +328,8 @@ macro_rules! reap {
                                          WHERE w.id = ended.worker AND w.seen_at > ended.lease_until AND NOT $4) AS lives
                  FROM ended
              ), judged AS (
-                 SELECT *, NOT lives AND (crashes = 0 OR started_at IS NOT NULL) AS charged,
-                        (crashes + CASE WHEN NOT lives AND (crashes = 0 OR started_at IS NOT NULL) THEN 1 ELSE 0 END)::smallint
+                 SELECT *, NOT lives AND (crashes < $5 OR started_at IS NOT NULL) AS charged,
+                        (crashes + CASE WHEN NOT lives AND (crashes < $5 OR started_at IS NOT NULL) THEN 1 ELSE 0 END)::smallint
                             AS blame
                  FROM seen
              ), back AS (
@@ -352,8 +352,9 @@ macro_rules! reap {
     };
 }
 
-/// Returns jobs whose lease is over. No attempt is charged: the worker is to blame. A first loss makes a job
-/// a suspect; a suspect that had begun when its worker vanished again comes closer to being poison. A worker that was
+/// Returns jobs whose lease is over. No attempt is charged: the worker is to blame. The second loss
+/// in a row makes a job a suspect; a suspect that had begun when its worker vanished again comes closer to being
+/// poison. A worker that was
 /// seen after the lease was over has not vanished: it could not reach the database in time, which is nobody's fault.
 ///
 /// Nothing is returned in the first `after_start` of the server's life: while it was away nobody could extend a lease,
@@ -373,6 +374,7 @@ pub async fn reap(
     .bind(MAX_CRASHES)
     .bind(after_start.as_secs_f64())
     .bind(false)
+    .bind(SUSPECT_CRASHES)
     .fetch_all(connection)
     .await
 }
@@ -390,6 +392,7 @@ pub(crate) async fn reap_worker<'c>(
         .bind(MAX_CRASHES)
         .bind(worker)
         .bind(true)
+        .bind(SUSPECT_CRASHES)
         .fetch_all(executor)
         .await
 }

@@ -84,13 +84,18 @@ pub async fn delete_setting(connection: &mut PgConnection, name: &str) -> sqlx::
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn reseal_setting(connection: &mut PgConnection, old: &SettingRow, new: &str) -> sqlx::Result<bool> {
-    let done = sqlx::query("UPDATE pushbox.settings SET value = $3, sealed = true WHERE name = $1 AND value = $2")
-        .bind(&old.name)
-        .bind(&old.value)
-        .bind(new)
-        .execute(connection)
-        .await?;
+pub async fn reseal_setting(
+    connection: &mut PgConnection,
+    old: &SettingRow,
+    new: &str,
+) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("UPDATE pushbox.settings SET value = $3, sealed = true WHERE name = $1 AND value = $2")
+            .bind(&old.name)
+            .bind(&old.value)
+            .bind(new)
+            .execute(connection)
+            .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -104,11 +109,12 @@ pub async fn note_in_force(
     version: i64,
     error: Option<&str>,
 ) -> sqlx::Result<bool> {
-    let done = sqlx::query("UPDATE pushbox.workers SET settings_version = $2, settings_error = $3 WHERE id = $1")
-        .bind(worker)
-        .bind(version)
-        .bind(error)
-        .execute(executor)
-        .await?;
+    let done =
+        sqlx::query("UPDATE pushbox.workers SET settings_version = $2, settings_error = $3 WHERE id = $1")
+            .bind(worker)
+            .bind(version)
+            .bind(error)
+            .execute(executor)
+            .await?;
     Ok(done.rows_affected() == 1)
 }

@@ -246,7 +246,8 @@ pub async fn accept_rejection(
     let row = row.ok_or_else(|| ApiError::not_found("rejection"))?;
     let request = kept(&state, &row).map_err(ApiError::conflict)?;
     let (push, arrival) = admitted(&state, &row, &request).map_err(ApiError::conflict)?;
-    let accepted = intake::accept_all(&mut transaction, vec![state.plan.load().intake(push, arrival)]).await?;
+    let accepted =
+        intake::accept_all(&mut transaction, vec![state.plan.load().intake(push, arrival)]).await?;
     let Some(accepted) = accepted.into_iter().next() else { return Err(ApiError::internal()) };
     rejections::accept(&mut transaction, id, accepted.event_id()).await?;
     let action = AdminAction {

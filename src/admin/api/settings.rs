@@ -16,6 +16,7 @@ use crate::admin::AdminState;
 use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Refusals, Unusable};
 use crate::admin::extract::Json as Body;
 use crate::admin::frame::RequestId;
+use crate::config::settings::Section;
 use crate::config::{Config, InForce, LISTS, Origin};
 use crate::store::settings::{SettingRow, list_settings, version};
 
@@ -90,6 +91,15 @@ pub struct ListView<T> {
     pub changed_by: Option<String>,
     /// What is listed.
     pub entries: Vec<T>,
+}
+
+/// The section to which a list belongs.
+pub fn section_of(list: &str) -> &'static str {
+    match list {
+        "chats" => Section::Telegram.title(),
+        "spreadsheets" => Section::Sheets.title(),
+        _ => Section::Forwarding.title(),
+    }
 }
 
 /// All settings.
@@ -176,12 +186,7 @@ fn view(one: InForce, rows: &HashMap<&str, &SettingRow>) -> SettingView {
     }
 }
 
-fn list<T>(
-    config: &Config,
-    name: &str,
-    rows: &HashMap<&str, &SettingRow>,
-    entries: Vec<T>,
-) -> ListView<T> {
+fn list<T>(config: &Config, name: &str, rows: &HashMap<&str, &SettingRow>, entries: Vec<T>) -> ListView<T> {
     debug_assert!(LISTS.contains(&name));
     let (origin, _) = config.list(name);
     let row = rows.get(name).filter(|_| origin == Origin::Changed);

@@ -19,7 +19,8 @@ fn load(toml: &str, roles: &Roles) -> Result<Vec<Source>, Vec<String>> {
     let environment = [("SPZ", "one,two"), ("EMPTY", " ")];
     let environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let inputs = Inputs { environment, toml: Some(("pushbox.toml".into(), toml.to_owned())), ..Inputs::default() };
+    let inputs =
+        Inputs { environment, toml: Some(("pushbox.toml".into(), toml.to_owned())), ..Inputs::default() };
     Config::load(&inputs, roles).map(|loaded| loaded.config.sources).map_err(|faults| {
         faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.problem)).collect()
     })

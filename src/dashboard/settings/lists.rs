@@ -2,12 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::super::layout::{Look, badge};
-use super::super::time;
 use super::HERE;
-use crate::admin::api::settings::{ListView, OriginView, SettingsView};
+use crate::admin::api::settings::{ListView, OriginView, SettingsView, section_of};
 use crate::admin::auth::Access;
-use crate::config::settings::Section;
+use crate::dashboard::layout::{Look, badge};
+use crate::dashboard::time;
 
 /// A list as a table: its name, its columns as field and heading, its rows.
 struct Table {
@@ -31,38 +30,73 @@ fn table<T>(
     let changed = html! {
         @if let (Some(at), Some(by)) = (list.changed_at, &list.changed_by) { " Changed " (time::ago(at, look.now)) " by " (by) "." }
     };
-    Table { name, heading, about, columns, rows: list.entries.iter().map(row).collect(), origin: list.origin, changed }
+    Table {
+        name,
+        heading,
+        about,
+        columns,
+        rows: list.entries.iter().map(row).collect(),
+        origin: list.origin,
+        changed,
+    }
 }
 
 /// The list that belongs to a section, if there is one.
 pub(super) fn of_section(title: &str, settings: &SettingsView, look: &Look) -> Markup {
-    let table = if title == Section::Telegram.title() {
+    let table = if title == section_of("chats") {
         table(
             &settings.chats,
             look,
             "chats",
             ("More chats", "Each hears of what passes its filter; empty lets everything pass."),
             &[("chat_id", "Chat id"), ("sources", "Sources"), ("shops", "Shops"), ("codes", "Codes")],
-            |one| vec![one.chat_id.to_string(), one.sources.join(", "), one.shops.join(", "), one.codes.join(", ")],
+            |one| {
+                vec![
+                    one.chat_id.to_string(),
+                    one.sources.join(", "),
+                    one.shops.join(", "),
+                    one.codes.join(", "),
+                ]
+            },
         )
-    } else if title == Section::Sheets.title() {
+    } else if title == section_of("spreadsheets") {
         table(
             &settings.spreadsheets,
             look,
             "spreadsheets",
             ("More spreadsheets", "Each holds the orders that pass its filter; months as 2026-11."),
-            &[("spreadsheet_id", "Id or address"), ("sources", "Sources"), ("shops", "Shops"), ("months", "Months")],
+            &[
+                ("spreadsheet_id", "Id or address"),
+                ("sources", "Sources"),
+                ("shops", "Shops"),
+                ("months", "Months"),
+            ],
             |one| {
-                vec![one.spreadsheet_id.clone(), one.sources.join(", "), one.shops.join(", "), one.months.join(", ")]
+                vec![
+                    one.spreadsheet_id.clone(),
+                    one.sources.join(", "),
+                    one.shops.join(", "),
+                    one.months.join(", "),
+                ]
             },
         )
-    } else if title == Section::Forwarding.title() {
+    } else if title == section_of("forwards") {
         table(
             &settings.forwards,
             look,
             "forwards",
-            ("More services", "Addresses are shown without their query, secrets not at all; what is left as it is stays."),
-            &[("url", "Address"), ("name", "Name"), ("secret", "Secret"), ("sources", "Sources"), ("shops", "Shops"), ("codes", "Codes")],
+            (
+                "More services",
+                "Addresses are shown without their query, secrets not at all; what is left as it is stays.",
+            ),
+            &[
+                ("url", "Address"),
+                ("name", "Name"),
+                ("secret", "Secret"),
+                ("sources", "Sources"),
+                ("shops", "Shops"),
+                ("codes", "Codes"),
+            ],
             |one| {
                 let filter = [one.sources.join(", "), one.shops.join(", "), one.codes.join(", ")];
                 let own = if one.has_secret { "own" } else { "FORWARD_SECRET" };

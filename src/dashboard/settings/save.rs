@@ -31,7 +31,8 @@ pub(in crate::dashboard) async fn save(
     match saved {
         Ok(saved) => Ok(Redirect::to(&format!("{HERE}?saved={}", saved.version)).into_response()),
         Err(error) if error.status.is_client_error() => {
-            let notice = Notice::Bad { title: "Nothing was saved", text: error.message.clone(), typed: pairs };
+            let notice =
+                Notice::Bad { title: "Nothing was saved", text: error.message.clone(), typed: pairs };
             Ok((error.status, page(&state, access, Some(&notice)).await?).into_response())
         }
         Err(error) => Err(error),
@@ -78,7 +79,8 @@ fn asked(pairs: &Pairs, before: &SettingsView) -> Result<SettingsChange, ApiErro
 
 fn chat(row: &[&str]) -> Result<ChatEntry, ApiError> {
     let chat_id = row[0].parse();
-    let chat_id = chat_id.map_err(|_| ApiError::bad_request(format!("chats: `{}` is not a chat's number", row[0])))?;
+    let chat_id =
+        chat_id.map_err(|_| ApiError::bad_request(format!("chats: `{}` is not a chat's number", row[0])))?;
     Ok(ChatEntry { chat_id, sources: items(row[1]), shops: items(row[2]), codes: items(row[3]) })
 }
 

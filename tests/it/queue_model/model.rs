@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pushbox::queue::policy::MAX_CRASHES;
+use pushbox::queue::policy::{MAX_CRASHES, SUSPECT_CRASHES};
 use pushbox::queue::settle::{Claim, Verdict};
 use uuid::Uuid;
 
@@ -174,8 +174,8 @@ impl Model {
         let mut moved = Vec::new();
         for id in ids {
             let Some(mut job) = self.jobs.remove(&id) else { continue };
-            // The first loss makes a suspect; after that only a suspect that had begun is to blame.
-            if job.crashes == 0 || job.begun {
+            // The second loss makes a suspect; after that only a suspect that had begun is to blame.
+            if job.crashes < SUSPECT_CRASHES || job.begun {
                 job.crashes += 1;
             }
             job.state = if job.crashes >= MAX_CRASHES { "dead" } else { "ready" }.into();

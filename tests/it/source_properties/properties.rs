@@ -125,7 +125,11 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let toml = declared.map(|one| format!("[[sources]]\n{}\n", one.toml)).collect::<Vec<_>>().concat();
     let variables = [("WEBHOOK_PARTNER_KEY", SHOPEE_KEY), ("CALLBACK_URL", SHOPEE_URL)];
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let inputs = Inputs { environment: environment.collect(), toml: Some(("pushbox.toml".into(), toml)), ..Inputs::default() };
+    let inputs = Inputs {
+        environment: environment.collect(),
+        toml: Some(("pushbox.toml".into(), toml)),
+        ..Inputs::default()
+    };
     let loaded = Config::load(&inputs, &Roles::from_iter([Role::Receiver]));
     let sources = loaded.unwrap_or_else(|faults| panic!("{faults}")).config.sources;
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();

@@ -79,19 +79,29 @@ pub async fn change(
     // A value that nobody can open any more can be taken back, and nothing else be done.
     let readable: Vec<_> = rows.iter().filter(|row| !asked.reset.contains(&row.name)).cloned().collect();
     let mut stored = changed::open(&readable, sealer).map_err(unreadable)?;
-    stored.0.extend(rows.iter().filter(|row| asked.reset.contains(&row.name)).map(|row| (row.name.clone(), String::new())));
+    stored.0.extend(
+        rows.iter()
+            .filter(|row| asked.reset.contains(&row.name))
+            .map(|row| (row.name.clone(), String::new())),
+    );
     // Of this moment, whatever this process works with.
     let running = state.config.load_full();
-    let before = running.with_stored(stored.clone()).map_or_else(|_| (*running).clone(), |loaded| loaded.config);
+    let before =
+        running.with_stored(stored.clone()).map_or_else(|_| (*running).clone(), |loaded| loaded.config);
     let wanted = wanted(&asked, &before, &stored)?;
-    let loaded = running.with_stored(wanted.clone()).map_err(|faults| ApiError::bad_request(faults.to_string()))?;
+    let loaded =
+        running.with_stored(wanted.clone()).map_err(|faults| ApiError::bad_request(faults.to_string()))?;
 
     let names: BTreeSet<&String> = stored.0.keys().chain(wanted.0.keys()).collect();
     let differs = |name: &&String| stored.0.get(*name) != wanted.0.get(*name);
     let changed: Vec<&String> = names.into_iter().filter(differs).collect();
     let mut changes = Vec::new();
     for name in changed {
-        let change = SettingChange { name: name.clone(), before: shown(&before, name), after: shown(&loaded.config, name) };
+        let change = SettingChange {
+            name: name.clone(),
+            before: shown(&before, name),
+            after: shown(&loaded.config, name),
+        };
         match wanted.0.get(name) {
             Some(text) => changed::write(&mut transaction, sealer, name, text, &actor().name).await?,
             None => delete_setting(&mut transaction, name).await?,
@@ -141,7 +151,9 @@ fn wanted(asked: &SettingsChange, before: &Config, stored: &Stored) -> Result<St
             return Err(ApiError::conflict(format!("{name} is pinned by the variable {variable}: {remedy}")));
         }
         if text.trim().is_empty() {
-            return Err(ApiError::bad_request(format!("{name}: is empty; to take a change back name it in reset")));
+            return Err(ApiError::bad_request(format!(
+                "{name}: is empty; to take a change back name it in reset"
+            )));
         }
         wanted.0.insert(name.clone(), text.trim().to_owned());
     }

@@ -172,7 +172,9 @@ pub(super) fn raw_forwards(entries: &[ForwardEntry], config: &Config) -> ListEnt
 }
 
 fn raw_forward(entry: &ForwardEntry, known: &[(String, String, Raw)]) -> Raw {
-    let said = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let said = |text: &Option<String>| {
+        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     let (name, url, secret) = (said(&entry.name), said(&entry.url), said(&entry.secret));
     let key = name.clone().or_else(|| url.clone());
     let before = key.and_then(|key| known.iter().find(|(name, _, _)| *name == key));
@@ -196,7 +198,9 @@ fn raw_forward(entry: &ForwardEntry, known: &[(String, String, Raw)]) -> Raw {
         raw.insert("secret".to_owned(), secret);
     }
     // A name that is only the address is not written down: it would stay when the address changes.
-    if let Some(name) = name.filter(|name| !before.is_some_and(|(_, shown, raw)| name == shown && !raw.contains_key("name"))) {
+    if let Some(name) =
+        name.filter(|name| !before.is_some_and(|(_, shown, raw)| name == shown && !raw.contains_key("name")))
+    {
         raw.insert("name".to_owned(), name);
     }
     put(&mut raw, "sources", &entry.sources);

@@ -1,0 +1,1 @@
+UPDATE pushbox.jobs SET crashes = 2 WHERE state = 'ready';
