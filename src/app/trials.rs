@@ -153,7 +153,7 @@ fn signing<'a>(config: &'a Config, asked: Option<&str>) -> Result<&'a Source, Op
     match asked {
         Some(name) => {
             let source = config.sources.iter().find(|source| source.name == name);
-            let source = source.ok_or(OperationError::Missing("source"))?;
+            let source = source.ok_or_else(|| unusable(format!("source: there is no source {name}")))?;
             Some(source).filter(can).ok_or_else(|| unusable(format!("source: {name} has no secret here to sign with")))
         }
         None => config.sources.iter().find(can).ok_or_else(|| {

@@ -225,7 +225,7 @@ async fn settings_that_cannot_be_used_are_told_and_those_of_before_go_on() {
 
 #[tokio::test]
 async fn what_is_configured_is_tried_out_for_real() {
-    let app = start(&[], "").await;
+    let app = TestApp::start().await;
     let post = async |path: &str, body: Value| app.api("POST", path, Some(&body)).await;
     let (status, sent) = post("/trials/message", json!({})).await;
     assert_eq!((status, &sent["chat_id"]), (StatusCode::OK, &json!(CHAT)), "{sent}");
@@ -274,7 +274,7 @@ async fn a_trial_says_what_is_wrong() {
     let (_, tried) = app.api("POST", "/trials/push", Some(&json!({}))).await;
     assert_eq!((&tried["status"], &tried["event_id"]), (&json!(403), &Value::Null), "{tried}");
     let (status, none) = app.api("POST", "/trials/push", Some(&json!({"source": "erp"}))).await;
-    assert_eq!(status, StatusCode::NOT_FOUND, "{none}");
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{none}");
     change(&app, json!({"chats": [{"chat_id": -1_009_999_999_999_i64}]})).await;
     let (status, lost) =
         app.api("POST", "/trials/message", Some(&json!({"chat_id": -1_009_999_999_999_i64}))).await;

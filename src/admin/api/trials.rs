@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::admin::AdminState;
-use crate::admin::error::{ApiError, ChangeRefusals, Missing, Outside, Refusals, Unusable};
+use crate::admin::error::{ApiError, ChangeRefusals, Outside, Refusals, Unusable};
 use crate::admin::extract::Json as Body;
 use crate::admin::frame::RequestId;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
@@ -142,7 +142,7 @@ pub async fn try_row(
             "url": "http://127.0.0.1:8000/webhook/shopee", "source": "shopee", "code": "4",
             "order_sn": "2611210ABCDEF1", "status": 200, "elapsed_ms": 4,
             "event_id": "0198c2f0-5d3e-7c37-9f0e-0a7d3c1b2e4f"})),
-        Unusable, Missing, Outside, ChangeRefusals, Refusals,
+        Unusable, Outside, ChangeRefusals, Refusals,
     ),
 )]
 pub async fn try_push(
