@@ -57,15 +57,11 @@ pub(super) async fn write(
     text: &str,
     changed_by: &str,
 ) -> Result<(), sqlx::Error> {
-    let sealed = is_secret(name);
-    let sealed_text;
-    let value = if sealed {
-        sealed_text = sealer.seal(&SecretString::from(text), &setting_place(name));
-        sealed_text.as_str()
-    } else {
-        text
-    };
-    put_setting(connection, name, value, sealed, changed_by).await
+    if is_secret(name) {
+        let hidden = sealer.seal(&SecretString::from(text), &setting_place(name));
+        return put_setting(connection, name, &hidden, true, changed_by).await;
+    }
+    put_setting(connection, name, text, false, changed_by).await
 }
 
 /// Whether the value of a setting or list may hold a secret.

@@ -190,12 +190,12 @@ async fn working(parts: &Parts, roles: &Roles, broken: &CancellationToken) -> an
 impl Parts {
     /// The same with other settings.
     fn with(&self, config: Config) -> Self {
-        Self { plan: plan(&config), config, ..self.clone() }
+        Self { plan: plan(&config), config: Arc::new(config), ..self.clone() }
     }
 
     /// Lets everybody who shares them have these settings.
     fn publish(&self) {
-        self.shared.config.store(Arc::new(self.config.clone()));
+        self.shared.config.store(self.config.clone());
         self.shared.plan.store(Arc::new(self.plan.clone()));
     }
 }

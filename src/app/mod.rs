@@ -88,7 +88,7 @@ impl App {
         };
         app.working
             .spawn("the bell", Bell::new(&parts.pool, parts.waker.clone(), presence).run(stop.clone()));
-        let changing = Changing::start(parts.clone(), roles, app.broken.clone()).await?;
+        let changing = Box::pin(Changing::start(parts.clone(), roles, app.broken.clone())).await?;
         app.working.spawn("what works with settings", changing.run(stop));
         let errands = errands::Errands::new(&parts);
         app.working.spawn("the errands", errands.run(app.working.stop_token()));

@@ -23,7 +23,7 @@ use crate::receiver::Answers;
 /// What the parts of a process share.
 #[derive(Clone)]
 pub(super) struct Parts {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) pool: PgPool,
     pub(super) clock: SharedClock,
     pub(super) sealer: Sealer,
@@ -68,8 +68,9 @@ impl Parts {
     /// What a process shares, before it has begun anything.
     pub(super) fn new(config: Config, database: &Database, worker: String) -> anyhow::Result<Self> {
         let plan = plan(&config);
+        let config = Arc::new(config);
         let shared = Shared {
-            config: Arc::new(ArcSwap::from_pointee(config.clone())),
+            config: Arc::new(ArcSwap::new(config.clone())),
             plan: Arc::new(ArcSwap::from_pointee(plan.clone())),
         };
         Ok(Self {

@@ -42,7 +42,6 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
         .routes(routes!(stats::get_stats))
         .routes(routes!(series::get_series))
-        .routes(routes!(settings::get_settings, settings::change_settings))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_event))
         .routes(routes!(events::unmask_event))
@@ -99,6 +98,13 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(destinations::reset_destination))
         .routes(routes!(destinations::list_deliveries))
         .routes(routes!(announcements::list_announcements))
+        .merge(setting_routes())
+}
+
+/// What is set, and trying it out.
+fn setting_routes() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(settings::get_settings, settings::change_settings))
         .routes(routes!(trials::try_message))
         .routes(routes!(trials::try_row))
         .routes(routes!(trials::try_push))

@@ -43,77 +43,80 @@ fn table<T>(
 
 /// The list that belongs to a section, if there is one.
 pub(super) fn of_section(title: &str, settings: &SettingsView, look: &Look) -> Markup {
-    let table = if title == section_of("chats") {
-        table(
-            &settings.chats,
-            look,
-            "chats",
-            ("More chats", "Each hears of what passes its filter; empty lets everything pass."),
-            &[("chat_id", "Chat id"), ("sources", "Sources"), ("shops", "Shops"), ("codes", "Codes")],
-            |one| {
-                vec![
-                    one.chat_id.to_string(),
-                    one.sources.join(", "),
-                    one.shops.join(", "),
-                    one.codes.join(", "),
-                ]
-            },
-        )
-    } else if title == section_of("spreadsheets") {
-        table(
-            &settings.spreadsheets,
-            look,
-            "spreadsheets",
-            ("More spreadsheets", "Each holds the orders that pass its filter; months as 2026-11."),
-            &[
-                ("spreadsheet_id", "Id or address"),
-                ("sources", "Sources"),
-                ("shops", "Shops"),
-                ("months", "Months"),
-            ],
-            |one| {
-                vec![
-                    one.spreadsheet_id.clone(),
-                    one.sources.join(", "),
-                    one.shops.join(", "),
-                    one.months.join(", "),
-                ]
-            },
-        )
-    } else if title == section_of("forwards") {
-        table(
-            &settings.forwards,
-            look,
-            "forwards",
-            (
-                "More services",
-                "Addresses are shown without their query, secrets not at all; what is left as it is stays.",
-            ),
-            &[
-                ("url", "Address"),
-                ("name", "Name"),
-                ("secret", "Secret"),
-                ("sources", "Sources"),
-                ("shops", "Shops"),
-                ("codes", "Codes"),
-            ],
-            |one| {
-                let filter = [one.sources.join(", "), one.shops.join(", "), one.codes.join(", ")];
-                let own = if one.has_secret { "own" } else { "FORWARD_SECRET" };
-                [one.url.clone(), one.name.clone(), own.to_owned()].into_iter().chain(filter).collect()
-            },
-        )
-    } else {
+    let lists = [("chats", chats as Reader), ("spreadsheets", spreadsheets), ("forwards", forwards)];
+    let Some((_, read)) = lists.into_iter().find(|(list, _)| section_of(list) == title) else {
         return html! {};
     };
+    let table = read(settings, look);
     let open = look.access == Access::Full;
     html! {
         h3 { (table.heading) " " @match table.origin { OriginView::Changed => (badge("changed here")), OriginView::File => (badge("pushbox.toml")), _ => {} } }
         p.quiet { (table.about) (table.changed) }
-        @if !open && table.rows.is_empty() { p.quiet { "None." } }
-        @else if open { (editable(&table)) }
-        @else { (readable(&table)) }
+        @if open { (editable(&table)) } @else if table.rows.is_empty() { p.quiet { "None." } } @else { (readable(&table)) }
     }
+}
+
+type Reader = fn(&SettingsView, &Look) -> Table;
+
+fn chats(settings: &SettingsView, look: &Look) -> Table {
+    table(
+        &settings.chats,
+        look,
+        "chats",
+        ("More chats", "Each hears of what passes its filter; empty lets everything pass."),
+        &[("chat_id", "Chat id"), ("sources", "Sources"), ("shops", "Shops"), ("codes", "Codes")],
+        |one| {
+            vec![one.chat_id.to_string(), one.sources.join(", "), one.shops.join(", "), one.codes.join(", ")]
+        },
+    )
+}
+
+fn spreadsheets(settings: &SettingsView, look: &Look) -> Table {
+    table(
+        &settings.spreadsheets,
+        look,
+        "spreadsheets",
+        ("More spreadsheets", "Each holds the orders that pass its filter; months as 2026-11."),
+        &[
+            ("spreadsheet_id", "Id or address"),
+            ("sources", "Sources"),
+            ("shops", "Shops"),
+            ("months", "Months"),
+        ],
+        |one| {
+            vec![
+                one.spreadsheet_id.clone(),
+                one.sources.join(", "),
+                one.shops.join(", "),
+                one.months.join(", "),
+            ]
+        },
+    )
+}
+
+fn forwards(settings: &SettingsView, look: &Look) -> Table {
+    table(
+        &settings.forwards,
+        look,
+        "forwards",
+        (
+            "More services",
+            "Addresses are shown without their query, secrets not at all; what is left as it is stays.",
+        ),
+        &[
+            ("url", "Address"),
+            ("name", "Name"),
+            ("secret", "Secret"),
+            ("sources", "Sources"),
+            ("shops", "Shops"),
+            ("codes", "Codes"),
+        ],
+        |one| {
+            let filter = [one.sources.join(", "), one.shops.join(", "), one.codes.join(", ")];
+            let own = if one.has_secret { "own" } else { "FORWARD_SECRET" };
+            [one.url.clone(), one.name.clone(), own.to_owned()].into_iter().chain(filter).collect()
+        },
+    )
 }
 
 fn readable(table: &Table) -> Markup {

@@ -94,9 +94,9 @@ pub async fn change(
 
     let names: BTreeSet<&String> = stored.0.keys().chain(wanted.0.keys()).collect();
     let differs = |name: &&String| stored.0.get(*name) != wanted.0.get(*name);
-    let changed: Vec<&String> = names.into_iter().filter(differs).collect();
+    let different: Vec<&String> = names.into_iter().filter(differs).collect();
     let mut changes = Vec::new();
-    for name in changed {
+    for name in different {
         let change = SettingChange {
             name: name.clone(),
             before: shown(&before, name),
