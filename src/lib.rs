@@ -19,6 +19,10 @@
 //! Beside it [`schedule`] brings in the pushes that Shopee could not deliver, finds what no push told of, refreshes
 //! tokens, and makes and drops partitions; [`admin`] and [`dashboard`] show all of it on a listener of their own.
 //!
+//! Settings come from the environment, the file, and what people change while it runs ([`config`]); a change is in force in
+//! every process within seconds, because what works with settings is made anew beside what worked with those of before
+//! ([`app`]).
+//!
 //! # Layers
 //!
 //! A module may use only the modules that the table in `tests/it/layers.rs` names for it; that test
