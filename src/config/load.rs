@@ -527,7 +527,7 @@ mod tests {
         ];
         let faults = Config::load(&with_toml(&variables, toml), &Roles::all()).unwrap_err();
         insta::assert_snapshot!(faults, @r#"
-the configuration has 10 faults:
+the configuration has 9 faults:
 
   pushbox.toml callbackurl: unknown
       Did you mean `callback_url`?
@@ -549,9 +549,6 @@ the configuration has 10 faults:
 
   GOOGLE_CREDENTIALS_JSON: lacks private_key, token_uri
       Use the JSON file that the Google Cloud console made for the service account's key.
-
-  SPREADSHEET_ID: not set, but GOOGLE_CREDENTIALS_JSON is
-      Set it, or list [[spreadsheets]]; to switch Google Sheets off, remove GOOGLE_CREDENTIALS_JSON.
 
   ADMIN_TOKEN: not set, but ADMIN_LISTEN is not a loopback address
       Set it to what `pushbox keygen` prints, or listen on 127.0.0.1:9000.
