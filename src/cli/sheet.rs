@@ -116,11 +116,10 @@ async fn open(
 
 async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {
     let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
-    let looked = look(&check, &routes, arguments.repair, loaded.config.queue.max_attempts).await;
+    let (reports, failed) = look(&check, &routes, arguments.repair, loaded.config.queue.max_attempts).await;
     database.close().await;
-    let reports = looked?;
     if arguments.json {
-        print_json(&reports, arguments.repair);
+        print_json(&reports, &failed, arguments.repair);
     } else {
         print_lines(&reports, arguments.repair);
     }
@@ -129,24 +128,38 @@ async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {
         differences.filter(|one| !(arguments.repair && one.mendable)).count()
     };
     let left: usize = reports.iter().map(|(_, report)| left(report)).sum();
+    together(failed, "cannot compare spreadsheet")?;
     if left > 0 {
         return Err(Failure::Failed(anyhow::anyhow!("{left} differences are left")));
     }
     Ok(())
 }
 
+/// Spreadsheets by their ids, and why each was not looked at.
+type Failed = Vec<(String, anyhow::Error)>;
+
+/// One failure of all that failed; the others were done all the same.
+fn together(mut failed: Failed, what: &str) -> Outcome {
+    let said = |(id, error): &(String, anyhow::Error)| format!("{what} {id}: {error:#}");
+    match failed.len() {
+        0 => Ok(()),
+        1 => {
+            let (id, error) = failed.remove(0);
+            Err(Failure::Failed(error.context(format!("{what} {id}"))))
+        }
+        _ => Err(Failure::Failed(anyhow::anyhow!(failed.iter().map(said).collect::<Vec<_>>().join("\n  ")))),
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "what a person or a script asked for")]
 async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
     let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
     let mut done = Vec::new();
-    let mut failed = None;
+    let mut failed = Failed::new();
     for route in &routes {
         match check.rebuild(route).await {
             Ok(rebuilt) => done.push((&route.spreadsheet_id, rebuilt)),
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+            Err(error) => failed.push((route.spreadsheet_id.clone(), error)),
         }
     }
     database.close().await;
@@ -154,7 +167,9 @@ async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
         let list = done.iter().map(
             |(id, rebuilt)| json!({ "spreadsheet_id": id, "orders": rebuilt.orders, "kept": rebuilt.kept }),
         );
-        println!("{}", json!({ "spreadsheets": list.collect::<Vec<_>>() }));
+        let mut list: Vec<_> = list.collect();
+        list.extend(failed.iter().map(failed_json));
+        println!("{}", json!({ "spreadsheets": list }));
     } else {
         for (id, rebuilt) in &done {
             println!(
@@ -164,25 +179,36 @@ async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
             );
         }
     }
-    failed.map_or(Ok(()), |error| Err(Failure::Failed(error)))
+    together(failed, "cannot rebuild spreadsheet")
 }
 
+fn failed_json((id, error): &(String, anyhow::Error)) -> serde_json::Value {
+    json!({ "spreadsheet_id": id, "error": format!("{error:#}") })
+}
+
+/// One that cannot be looked at does not hold up the others.
 async fn look(
     check: &SheetCheck,
     routes: &[SpreadsheetRoute],
     repair: bool,
     max_attempts: i32,
-) -> anyhow::Result<Vec<(String, Report)>> {
-    let mut reports = Vec::new();
+) -> (Vec<(String, Report)>, Failed) {
+    let (mut reports, mut failed) = (Vec::new(), Failed::new());
     for route in routes {
         let id = &route.spreadsheet_id;
-        let report = check.check(route).await.with_context(|| format!("cannot compare spreadsheet {id}"))?;
-        if repair {
-            check.repair(id, &report.to_mend(), max_attempts).await.context("cannot ask for the repair")?;
+        let looked = async {
+            let report = check.check(route).await?;
+            if repair {
+                check.repair(id, &report.to_mend(), max_attempts).await.context("asking for the repair")?;
+            }
+            anyhow::Ok(report)
+        };
+        match looked.await {
+            Ok(report) => reports.push((id.clone(), report)),
+            Err(error) => failed.push((id.clone(), error)),
         }
-        reports.push((id.clone(), report));
     }
-    Ok(reports)
+    (reports, failed)
 }
 
 #[expect(clippy::print_stdout, reason = "what a person asked for")]
@@ -208,8 +234,8 @@ fn print_lines(reports: &[(String, Report)], repair: bool) {
 }
 
 #[expect(clippy::print_stdout, reason = "what a script asked for")]
-fn print_json(reports: &[(String, Report)], repair: bool) {
-    let spreadsheets: Vec<_> = reports
+fn print_json(reports: &[(String, Report)], failed: &Failed, repair: bool) {
+    let mut spreadsheets: Vec<_> = reports
         .iter()
         .map(|(id, report)| {
             let differences: Vec<_> = report
@@ -226,5 +252,6 @@ fn print_json(reports: &[(String, Report)], repair: bool) {
                     "repaired_orders": if repair { report.to_mend().len() } else { 0 } })
         })
         .collect();
+    spreadsheets.extend(failed.iter().map(failed_json));
     println!("{}", json!({ "spreadsheets": spreadsheets }));
 }

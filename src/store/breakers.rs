@@ -19,9 +19,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+use crate::store;
 use crate::store::alerts::{self, Alert, Severity};
 use crate::store::destinations::Paused;
-use crate::store;
 
 /// Failures in a row that open a breaker.
 const THRESHOLD: i32 = 5;

@@ -381,10 +381,7 @@ impl SheetHandler {
                 let mut transaction = store::begin(&self.pool).await?;
                 let open = breakers::fail(&mut transaction, DESTINATION, id, &error).await?;
                 transaction.commit().await?;
-                match open {
-                    Some(after) => Outcome::Wait { on, after },
-                    None => Outcome::Retry { error },
-                }
+                open.map_or(Outcome::Retry { error }, |after| Outcome::Wait { on, after })
             }
             Failure::Sheets(error) => Outcome::Retry { error: error.to_string() },
             Failure::Database(error) => after_database(error),
