@@ -215,9 +215,9 @@ async fn a_breaker_and_its_alert_change_together_or_not_at_all() {
     for tripped in [false, true] {
         let mut transaction = begin(&db.pool).await.expect("begun");
         let told = match tripped {
-            true => {
-                breakers::trip(&mut transaction, "x", "y", Duration::from_mins(5), &fault).await.map(|()| None)
-            }
+            true => breakers::trip(&mut transaction, "x", "y", Duration::from_mins(5), &fault)
+                .await
+                .map(|()| None),
             false => breakers::fail(&mut transaction, "x", "y", "down").await,
         };
         assert!(told.is_err(), "an alert that cannot be written: {told:?}");
