@@ -85,7 +85,7 @@ async fn export(loaded: Loaded, arguments: &Arguments) -> Outcome {
     let orders = made.context("cannot export orders")?;
     match &arguments.out {
         _ if orders == 0 => {
-            eprintln!("no order was placed in these days; the file has the names of the columns only")
+            eprintln!("no order was placed in these days; the file has the names of the columns only");
         }
         Some(path) => eprintln!("{orders} orders in {}", path.display()),
         None => {}

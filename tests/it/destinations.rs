@@ -214,11 +214,10 @@ async fn a_breaker_and_its_alert_change_together_or_not_at_all() {
     sql("ALTER TABLE pushbox.alerts ADD CONSTRAINT none CHECK (false) NOT VALID").await;
     for tripped in [false, true] {
         let mut transaction = begin(&db.pool).await.expect("begun");
-        let told = match tripped {
-            true => breakers::trip(&mut transaction, "x", "y", Duration::from_mins(5), &fault)
-                .await
-                .map(|()| None),
-            false => breakers::fail(&mut transaction, "x", "y", "down").await,
+        let told = if tripped {
+            breakers::trip(&mut transaction, "x", "y", Duration::from_mins(5), &fault).await.map(|()| None)
+        } else {
+            breakers::fail(&mut transaction, "x", "y", "down").await
         };
         assert!(told.is_err(), "an alert that cannot be written: {told:?}");
         drop(transaction);

@@ -309,10 +309,10 @@ impl ForwardHandler {
         let _permit = self.note().await?.free();
         let mut transaction = store::begin(&self.pool).await?;
         let given_up = deliveries::note_attempt(&mut transaction, attempt).await?;
-        let open = match of_target {
-            true => breakers::fail(&mut transaction, DESTINATION, name, &error).await?,
-            false => None,
-        };
+        let mut open = None;
+        if of_target {
+            open = breakers::fail(&mut transaction, DESTINATION, name, &error).await?;
+        }
         transaction.commit().await?;
         if let Some(open) = open {
             errand.halt(&Outcome::Wait { on: format!("{name}: {error}"), after: open });

@@ -163,7 +163,9 @@ async fn read(
         (a.order.create_time, &a.order.reference).cmp(&(b.order.create_time, &b.order.reference))
     });
     if !unmasked {
-        found.iter_mut().for_each(|stored| hide_buyer(&mut stored.order));
+        for stored in &mut found {
+            hide_buyer(&mut stored.order);
+        }
     }
     Ok(found.iter().map(|stored| OrderRows::new(stored, zone)).collect())
 }
