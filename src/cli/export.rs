@@ -23,8 +23,8 @@ use crate::store::admin_actions::{AdminAction, insert_admin_action};
 The same columns as in the Google Sheet, as Postgres has the orders now. Days are those of
 DISPLAY_TIMEZONE, both included, by when the order was placed. In CSV, text that a spreadsheet
 program would take for a formula gets an apostrophe in front. Names and messages of buyers are
-masked; --unmasked shows them, and that is put on record in pushbox.admin_actions. Needs
-DATABASE_URL, or the private Postgres under DATA_DIR while no other pushbox uses it.
+masked; --unmasked shows them, and that is put on record in pushbox.admin_actions. Works on
+DATABASE_URL, or on the private Postgres under DATA_DIR, also while pushbox runs on it.
 
 Examples:
   pushbox export --from 2026-04-01 --to 2026-04-30 --out april.xlsx
@@ -79,7 +79,7 @@ async fn export(loaded: Loaded, arguments: &Arguments) -> Outcome {
         (_, Rows::Orders) => FileFormat::Csv(Table::Orders),
         (_, Rows::Items) => FileFormat::Csv(Table::Items),
     };
-    let database = Database::open(&loaded.config.database, "export", false).await?;
+    let database = Database::equipped(&loaded.config.database, "export").await?;
     let made = record_and_write(database.pool(), arguments, selection, format, zone).await;
     database.close().await;
     let orders = made.context("cannot export orders")?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::app::Database;
-use crate::cli::{Failure, Outcome, block_on, load};
+use crate::app::{self, Database};
+use crate::cli::{Failure, Outcome, block_on, load, told};
 use crate::clients::sheets::SheetsClient;
 use crate::clock;
 use crate::config::{Loaded, Roles};
@@ -21,7 +21,7 @@ use crate::jobs::sheet::check::{Report, SheetCheck};
 Reads every spreadsheet of SPREADSHEET_ID and [[spreadsheets]] whole and compares it with the
 orders in Postgres: rows that are missing, double or changed by hand. With --repair the rows are
 written again by the workers, which must run. Columns and rows of your own are not looked at.
-Needs DATABASE_URL, or the private Postgres under DATA_DIR while no other pushbox uses it.
+Works on DATABASE_URL, or on the private Postgres under DATA_DIR, also while pushbox runs on it.
 Exit code 1 when something differs and is not repaired.
 
 `rebuild` makes both tabs anew beside the old ones, with every order as Postgres has it, and puts
@@ -98,8 +98,8 @@ async fn open(
     if routes.is_empty() {
         return Err(Failure::Usage("--spreadsheet: the settings name no such spreadsheet".to_owned()));
     }
-    let client = SheetsClient::new(sheets).await.context("cannot use GOOGLE_CREDENTIALS_JSON")?;
-    let database = Database::open(&config.database, "sheet", false).await?;
+    let client = SheetsClient::new(sheets).await.map_err(anyhow::Error::new)?;
+    let database = Database::equipped(&config.database, "sheet").await?;
     let check = SheetCheck {
         pool: database.pool().clone(),
         client: Arc::new(client),
@@ -117,6 +117,9 @@ async fn open(
 async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {
     let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
     let (reports, failed) = look(&check, &routes, arguments.repair, loaded.config.queue.max_attempts).await;
+    if arguments.repair {
+        app::wake_all(&database).await;
+    }
     database.close().await;
     if arguments.json {
         print_json(&reports, &failed, arguments.repair);
@@ -140,7 +143,7 @@ type Failed = Vec<(String, anyhow::Error)>;
 
 /// One failure of all that failed; the others were done all the same.
 fn together(mut failed: Failed, what: &str) -> Outcome {
-    let said = |(id, error): &(String, anyhow::Error)| format!("{what} {id}: {error:#}");
+    let said = |(id, error): &(String, anyhow::Error)| format!("{what} {id}: {}", told(error));
     match failed.len() {
         0 => Ok(()),
         1 => {
@@ -183,7 +186,7 @@ async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
 }
 
 fn failed_json((id, error): &(String, anyhow::Error)) -> serde_json::Value {
-    json!({ "spreadsheet_id": id, "error": format!("{error:#}") })
+    json!({ "spreadsheet_id": id, "error": told(error) })
 }
 
 /// One that cannot be looked at does not hold up the others.
@@ -227,8 +230,9 @@ fn print_lines(reports: &[(String, Report)], repair: bool) {
                 report.strangers
             );
         }
-        if repair {
-            println!("  the rows of {} orders are written again by the workers", report.to_mend().len());
+        let mended = if repair { report.to_mend().len() } else { 0 };
+        if mended > 0 {
+            println!("  the rows of {mended} orders are written again by the workers");
         }
     }
 }

@@ -105,9 +105,13 @@ async fn a_csv_file_holds_the_period_and_nothing_that_computes() {
         (first["Created"].as_str(), first["Updated"].as_str()),
         ("2026-09-21 00:00:00", "2026-09-21 22:16:40")
     );
-    assert_eq!((first["Total"].as_str(), first["Net"].as_str()), ("30.5", "-7.01"), "a number is no formula");
+    assert_eq!(
+        (first["Total"].as_str(), first["Net"].as_str()),
+        ("30.50", "-7.01"),
+        "a number is no formula"
+    );
     let last = rows.iter().find(|row| row["Order"] == "LAST").expect("a row");
-    assert_eq!(last["Created"], "2026-09-21 23:59:59");
+    assert_eq!((last["Created"].as_str(), last["Total"].as_str()), ("2026-09-21 23:59:59", "1234567"));
     app.finish().await;
 }
 

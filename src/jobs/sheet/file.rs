@@ -220,8 +220,9 @@ impl Writer {
     fn write(&mut self, rows: &[OrderRows]) -> Result<Bytes, FileError> {
         match self {
             Self::Csv(table, writer) => {
-                for (line, _) in lines(rows, *table) {
-                    writer.write_record(ours(spec(*table)).map(|(at, _, _)| plain(&line[at])))?;
+                for (line, decimals) in lines(rows, *table) {
+                    let cells = ours(spec(*table));
+                    writer.write_record(cells.map(|(at, _, kind)| plain(&line[at], kind, decimals)))?;
                 }
                 let next =
                     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
@@ -247,12 +248,18 @@ fn contents(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, csv::Error> {
     writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
 }
 
-/// A cell as the text of a CSV file.
-fn plain(cell: &Cell) -> String {
+/// A cell as the text of a CSV file. Money has the decimals of its currency, or its own where they are more.
+fn plain(cell: &Cell, kind: Kind, decimals: u32) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(text) => guarded(text),
-        Cell::Number(number) => number.to_string(),
+        Cell::Number(number) => {
+            let mut number = number.normalize();
+            if kind == Kind::Money {
+                number.rescale(decimals.max(number.scale()));
+            }
+            number.to_string()
+        }
         Cell::Bool(value) => value.to_string(),
         Cell::DateTime(serial) => time(*serial),
     }
