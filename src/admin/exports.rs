@@ -14,6 +14,8 @@ pub struct WantedFile {
     pub to: Option<NaiveDate>,
     /// Only orders of this shop.
     pub shop_id: Option<String>,
+    /// Whether buyers are shown.
+    pub unmasked: bool,
     /// As what.
     pub kind: FileKind,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection, PgPool};
 
@@ -58,6 +58,21 @@ impl Database {
             }
             None => Self::open(settings, name, false).await,
         }
+    }
+
+    /// Connects like [`Self::attach`], for a command that works on our tables.
+    ///
+    /// # Errors
+    /// When there is no database to be had, or it has no tables of ours yet.
+    pub async fn equipped(settings: &DatabaseSettings, name: &str) -> anyhow::Result<Self> {
+        let database = Self::attach(settings, name).await?;
+        let found = store::health::has_tables(&database.pool).await;
+        if matches!(found, Ok(true)) {
+            return Ok(database);
+        }
+        database.close().await;
+        found.context("cannot connect to the database")?;
+        bail!("the database has no tables of pushbox yet: `pushbox serve` or `pushbox migrate` makes them")
     }
 
     /// Connections to it.

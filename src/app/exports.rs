@@ -22,15 +22,21 @@ pub(super) struct Exports {
 #[async_trait]
 impl OrderExports for Exports {
     async fn begin(&self, wanted: WantedFile) -> Result<Pieces, NoFile> {
-        let to = wanted.to.unwrap_or_else(|| self.clock.now().with_timezone(&self.zone).date_naive());
-        let days = Selection::days(wanted.from, to, self.zone);
-        let days = days.ok_or_else(|| NoFile::Unusable("to: must not be before from".to_owned()))?;
+        let today = self.clock.now().with_timezone(&self.zone).date_naive();
+        let to = wanted.to.unwrap_or(today);
+        let unusable = |why: &str| NoFile::Unusable(why.to_owned());
+        if to < wanted.from {
+            let given = wanted.to.is_some();
+            return Err(unusable(if given { "to: must not be before from" } else { "from: is after today" }));
+        }
+        let days = Selection::days(wanted.from, to, self.zone)
+            .ok_or_else(|| unusable("from, to: must be days of the calendar"))?;
         let format = match wanted.kind {
             FileKind::CsvOrders => FileFormat::Csv(Table::Orders),
             FileKind::CsvItems => FileFormat::Csv(Table::Items),
             FileKind::Xlsx => FileFormat::Xlsx,
         };
-        let selection = Selection { shop_id: wanted.shop_id, ..days };
+        let selection = Selection { shop_id: wanted.shop_id, unmasked: wanted.unmasked, ..days };
         let mut pieces = export(self.pool.clone(), selection, format, self.zone).pieces;
         // What fails at once is said as an answer; afterwards only a file that ends before its time can say it.
         let first = match pieces.recv().await {

@@ -43,7 +43,7 @@ struct Findings {
 }
 
 async fn audit(loaded: Loaded, as_json: bool) -> Outcome {
-    let database = Database::attach(&loaded.config.database, "audit").await?;
+    let database = Database::equipped(&loaded.config.database, "audit").await?;
     let findings = find(&database).await;
     database.close().await;
     let findings = findings.context("cannot audit the database; was it migrated? (pushbox migrate)")?;

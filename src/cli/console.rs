@@ -37,7 +37,7 @@ pub(super) struct Console {
 impl Console {
     /// Connects to `DATABASE_URL`, to the managed Postgres of a pushbox that runs, or starts the managed one.
     pub(super) async fn open(loaded: Loaded) -> Result<Self, Failure> {
-        let database = Database::attach(&loaded.config.database, "command").await?;
+        let database = Database::equipped(&loaded.config.database, "command").await?;
         let router = app::console(loaded.config, &database).await?;
         Ok(Self { database, router })
     }

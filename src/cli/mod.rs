@@ -152,9 +152,21 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) | Self::Missing(text) => f.write_str(text),
-            Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Failed(error) => f.write_str(&told(error)),
         }
     }
+}
+
+/// An error with its causes. Some libraries say the cause in their own words already; it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// What a command answers.
@@ -260,6 +272,14 @@ mod tests {
                 assert!(argument.get_help().is_some(), "{name} {} has no help", argument.get_id());
             }
         }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("connection refused");
+        let error =
+            anyhow::Error::new(cause).context("the database: connection refused").context("cannot export");
+        assert_eq!(Failure::Failed(error).to_string(), "cannot export: the database: connection refused");
     }
 
     #[test]

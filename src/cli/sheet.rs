@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::app::{Database, with_changes};
-use crate::cli::{Failure, Outcome, block_on, load};
+use crate::app::{self, Database, with_changes};
+use crate::cli::{Failure, Outcome, block_on, load, told};
 use crate::clients::sheets::SheetsClient;
 use crate::clock;
 use crate::config::{Config, Loaded, Roles};
@@ -21,7 +21,7 @@ use crate::jobs::sheet::check::{Report, SheetCheck};
 Reads every spreadsheet of SPREADSHEET_ID and [[spreadsheets]] whole and compares it with the
 orders in Postgres: rows that are missing, double or changed by hand. With --repair the rows are
 written again by the workers, which must run. Columns and rows of your own are not looked at.
-Needs DATABASE_URL, or the private Postgres under DATA_DIR while no other pushbox uses it.
+Works on DATABASE_URL, or on the private Postgres under DATA_DIR, also while pushbox runs on it.
 Exit code 1 when something differs and is not repaired.
 
 `rebuild` makes both tabs anew beside the old ones, with every order as Postgres has it, and puts
@@ -89,7 +89,7 @@ async fn open(
     loaded: &Loaded,
     asked: Option<&String>,
 ) -> Result<(Database, SheetCheck, Vec<SpreadsheetRoute>), Failure> {
-    let database = Database::open(&loaded.config.database, "sheet", false).await?;
+    let database = Database::equipped(&loaded.config.database, "sheet").await?;
     match prepare(&loaded.config, &database, asked).await {
         Ok((check, routes)) => Ok((database, check, routes)),
         Err(failure) => {
@@ -113,7 +113,7 @@ async fn prepare(
     if routes.is_empty() {
         return Err(Failure::Usage("--spreadsheet: the settings name no such spreadsheet".to_owned()));
     }
-    let client = SheetsClient::new(sheets).await.context("cannot use GOOGLE_CREDENTIALS_JSON")?;
+    let client = SheetsClient::new(sheets).await.map_err(anyhow::Error::new)?;
     let check = SheetCheck {
         pool: database.pool().clone(),
         client: Arc::new(client),
@@ -130,11 +130,13 @@ async fn prepare(
 
 async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {
     let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
-    let looked = look(&check, &routes, arguments.repair, loaded.config.queue.max_attempts).await;
+    let (reports, failed) = look(&check, &routes, arguments.repair, loaded.config.queue.max_attempts).await;
+    if arguments.repair {
+        app::wake_all(&database).await;
+    }
     database.close().await;
-    let reports = looked?;
     if arguments.json {
-        print_json(&reports, arguments.repair);
+        print_json(&reports, &failed, arguments.repair);
     } else {
         print_lines(&reports, arguments.repair);
     }
@@ -143,24 +145,38 @@ async fn compare(loaded: Loaded, arguments: &Check) -> Outcome {
         differences.filter(|one| !(arguments.repair && one.mendable)).count()
     };
     let left: usize = reports.iter().map(|(_, report)| left(report)).sum();
+    together(failed, "cannot compare spreadsheet")?;
     if left > 0 {
         return Err(Failure::Failed(anyhow::anyhow!("{left} differences are left")));
     }
     Ok(())
 }
 
+/// Spreadsheets by their ids, and why each was not looked at.
+type Failed = Vec<(String, anyhow::Error)>;
+
+/// One failure of all that failed; the others were done all the same.
+fn together(mut failed: Failed, what: &str) -> Outcome {
+    let said = |(id, error): &(String, anyhow::Error)| format!("{what} {id}: {}", told(error));
+    match failed.len() {
+        0 => Ok(()),
+        1 => {
+            let (id, error) = failed.remove(0);
+            Err(Failure::Failed(error.context(format!("{what} {id}"))))
+        }
+        _ => Err(Failure::Failed(anyhow::anyhow!(failed.iter().map(said).collect::<Vec<_>>().join("\n  ")))),
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "what a person or a script asked for")]
 async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
     let (database, check, routes) = open(&loaded, arguments.spreadsheet.as_ref()).await?;
     let mut done = Vec::new();
-    let mut failed = None;
+    let mut failed = Failed::new();
     for route in &routes {
         match check.rebuild(route).await {
             Ok(rebuilt) => done.push((&route.spreadsheet_id, rebuilt)),
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+            Err(error) => failed.push((route.spreadsheet_id.clone(), error)),
         }
     }
     database.close().await;
@@ -168,7 +184,9 @@ async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
         let list = done.iter().map(
             |(id, rebuilt)| json!({ "spreadsheet_id": id, "orders": rebuilt.orders, "kept": rebuilt.kept }),
         );
-        println!("{}", json!({ "spreadsheets": list.collect::<Vec<_>>() }));
+        let mut list: Vec<_> = list.collect();
+        list.extend(failed.iter().map(failed_json));
+        println!("{}", json!({ "spreadsheets": list }));
     } else {
         for (id, rebuilt) in &done {
             println!(
@@ -178,25 +196,36 @@ async fn make_anew(loaded: Loaded, arguments: &Rebuild) -> Outcome {
             );
         }
     }
-    failed.map_or(Ok(()), |error| Err(Failure::Failed(error)))
+    together(failed, "cannot rebuild spreadsheet")
 }
 
+fn failed_json((id, error): &(String, anyhow::Error)) -> serde_json::Value {
+    json!({ "spreadsheet_id": id, "error": told(error) })
+}
+
+/// One that cannot be looked at does not hold up the others.
 async fn look(
     check: &SheetCheck,
     routes: &[SpreadsheetRoute],
     repair: bool,
     max_attempts: i32,
-) -> anyhow::Result<Vec<(String, Report)>> {
-    let mut reports = Vec::new();
+) -> (Vec<(String, Report)>, Failed) {
+    let (mut reports, mut failed) = (Vec::new(), Failed::new());
     for route in routes {
         let id = &route.spreadsheet_id;
-        let report = check.check(route).await.with_context(|| format!("cannot compare spreadsheet {id}"))?;
-        if repair {
-            check.repair(id, &report.to_mend(), max_attempts).await.context("cannot ask for the repair")?;
+        let looked = async {
+            let report = check.check(route).await?;
+            if repair {
+                check.repair(id, &report.to_mend(), max_attempts).await.context("asking for the repair")?;
+            }
+            anyhow::Ok(report)
+        };
+        match looked.await {
+            Ok(report) => reports.push((id.clone(), report)),
+            Err(error) => failed.push((id.clone(), error)),
         }
-        reports.push((id.clone(), report));
     }
-    Ok(reports)
+    (reports, failed)
 }
 
 #[expect(clippy::print_stdout, reason = "what a person asked for")]
@@ -215,15 +244,16 @@ fn print_lines(reports: &[(String, Report)], repair: bool) {
                 report.strangers
             );
         }
-        if repair {
-            println!("  the rows of {} orders are written again by the workers", report.to_mend().len());
+        let mended = if repair { report.to_mend().len() } else { 0 };
+        if mended > 0 {
+            println!("  the rows of {mended} orders are written again by the workers");
         }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "what a script asked for")]
-fn print_json(reports: &[(String, Report)], repair: bool) {
-    let spreadsheets: Vec<_> = reports
+fn print_json(reports: &[(String, Report)], failed: &Failed, repair: bool) {
+    let mut spreadsheets: Vec<_> = reports
         .iter()
         .map(|(id, report)| {
             let differences: Vec<_> = report
@@ -240,5 +270,6 @@ fn print_json(reports: &[(String, Report)], repair: bool) {
                     "repaired_orders": if repair { report.to_mend().len() } else { 0 } })
         })
         .collect();
+    spreadsheets.extend(failed.iter().map(failed_json));
     println!("{}", json!({ "spreadsheets": spreadsheets }));
 }

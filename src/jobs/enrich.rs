@@ -120,14 +120,15 @@ impl EnrichHandler {
         let caller = Caller { platform: PLATFORM, shop_id, app: &app, access_token: &sealed, remedy };
         match self.fetch(client, &credentials, &caller, jobs).await {
             Ok((fetched, mut outcomes)) => {
-                breakers::succeed(&mut *self.pool.acquire().await?, platform, shop_id).await?;
+                breakers::succeed(&self.pool, platform, shop_id).await?;
                 outcomes.extend(self.keep(fetched).await);
                 Ok(outcomes)
             }
             Err(error @ ClientError::Unavailable { .. }) => {
                 let why = error.to_string();
-                let mut connection = self.pool.acquire().await?;
-                let open = breakers::fail(&mut connection, platform, shop_id, &why).await?;
+                let mut transaction = store::begin(&self.pool).await?;
+                let open = breakers::fail(&mut transaction, platform, shop_id, &why).await?;
+                transaction.commit().await?;
                 Ok(all(
                     jobs,
                     &open.map_or(Outcome::Retry { error: why.clone() }, |after| Outcome::Wait {

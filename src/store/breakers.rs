@@ -11,13 +11,15 @@
 //! [`succeed`]. Half open means that one job tries it while all others wait, for as long as that job runs: one that
 //! ended without a word, or whose worker is gone, leaves the next one the try. Whoever waits is charged no
 //! attempt. A breaker that opens raises one alert, however often it opens again; the one that closes resolves it.
+//! Breaker and alert change together or not at all, so whatever changes them takes a transaction, not a connection.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+use crate::store;
 use crate::store::alerts::{self, Alert, Severity};
 use crate::store::destinations::Paused;
 
@@ -144,13 +146,13 @@ pub async fn leave_probe(connection: &mut PgConnection, kind: &str, name: &str) 
     Ok(())
 }
 
-/// The destination did not work, which may pass by itself. Returns for how long its breaker is open now; none:
-/// it is still closed.
+/// The destination did not work, which may pass by itself. Returns for how long its breaker is open now, of which
+/// an alert tells; none: it is still closed.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn fail(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_, Postgres>,
     kind: &str,
     name: &str,
     error: &str,
@@ -179,23 +181,23 @@ pub async fn fail(
     .bind(THRESHOLD)
     .bind(FIRST_PAUSE.as_secs_f64())
     .bind(LONGEST_PAUSE.as_secs_f64())
-    .fetch_one(&mut *connection)
+    .fetch_one(&mut **transaction)
     .await?;
     if state != "open" {
         return Ok(None);
     }
     let remedy = "it is tried again by itself; if it lasts, look whether the other side is up";
-    raise(connection, kind, name, &Fault { problem: error, remedy }, Severity::Warning).await?;
+    raise(transaction, kind, name, &Fault { problem: error, remedy }, Severity::Warning).await?;
     Ok(Some(Duration::from_secs_f64(pause.unwrap_or(0.0).max(0.1))))
 }
 
 /// The destination will not work until a person acts: opens its breaker at once, for `pause`, and raises the alert
-/// that says so. Both or neither: within the caller's transaction.
+/// that says so.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn trip(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_, Postgres>,
     kind: &str,
     name: &str,
     pause: Duration,
@@ -217,9 +219,9 @@ pub async fn trip(
     .bind(name)
     .bind(pause.as_secs_f64())
     .bind(fault.to_string())
-    .execute(&mut *connection)
+    .execute(&mut **transaction)
     .await?;
-    raise(connection, kind, name, fault, Severity::Critical).await
+    raise(transaction, kind, name, fault, Severity::Critical).await
 }
 
 /// What is wrong with a destination, and what a person can do.
@@ -241,8 +243,30 @@ impl std::fmt::Display for Fault<'_> {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn succeed(connection: &mut PgConnection, kind: &str, name: &str) -> Result<bool, sqlx::Error> {
-    // Most calls find nothing to change and write nothing.
+pub async fn succeed(pool: &PgPool, kind: &str, name: &str) -> Result<bool, sqlx::Error> {
+    // Most calls find nothing to change: one look, and no transaction.
+    let troubled: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pushbox.destinations
+                        WHERE kind = $1 AND name = $2 AND (failures > 0 OR state <> 'closed'))",
+    )
+    .bind(kind)
+    .bind(name)
+    .fetch_one(pool)
+    .await?;
+    if !troubled {
+        return Ok(false);
+    }
+    let mut transaction = store::begin(pool).await?;
+    let opened = close(&mut transaction, kind, name).await?;
+    transaction.commit().await?;
+    Ok(opened)
+}
+
+async fn close(
+    transaction: &mut Transaction<'_, Postgres>,
+    kind: &str,
+    name: &str,
+) -> Result<bool, sqlx::Error> {
     let changed: Option<bool> = sqlx::query_scalar(
         "WITH was AS (
              SELECT state <> 'closed' AS opened FROM pushbox.destinations
@@ -257,11 +281,11 @@ pub async fn succeed(connection: &mut PgConnection, kind: &str, name: &str) -> R
     )
     .bind(kind)
     .bind(name)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut **transaction)
     .await?;
     let opened = changed.unwrap_or(false);
     if opened {
-        resolve(connection, kind, name).await?;
+        resolve(transaction, kind, name).await?;
     }
     Ok(opened)
 }
@@ -272,7 +296,7 @@ pub async fn succeed(connection: &mut PgConnection, kind: &str, name: &str) -> R
 /// # Errors
 /// When the database refuses.
 pub async fn reset(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_, Postgres>,
     kind: &str,
     name: &str,
 ) -> Result<Option<bool>, sqlx::Error> {
@@ -288,10 +312,10 @@ pub async fn reset(
     )
     .bind(kind)
     .bind(name)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut **transaction)
     .await?;
     if held == Some(true) {
-        resolve(connection, kind, name).await?;
+        resolve(transaction, kind, name).await?;
     }
     Ok(held)
 }

@@ -26,6 +26,14 @@ pub async fn ping(pool: &PgPool, limit: Duration) -> Result<Duration, Unhealthy>
     }
 }
 
+/// Whether the database was ever migrated.
+///
+/// # Errors
+/// When the database refuses, or cannot be reached.
+pub async fn has_tables(executor: impl sqlx::PgExecutor<'_>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass('pushbox.events') IS NOT NULL").fetch_one(executor).await
+}
+
 /// How many destinations of each kind have a breaker in which state.
 ///
 /// # Errors

@@ -83,19 +83,6 @@ impl TestApp {
         open.map(|one| format!("{} {}", one["title"], one["remedy"])).collect()
     }
 
-    /// Until an open alert names this remedy: it is raised by a statement of its own, right after the breaker opens.
-    async fn alert_says(&self, remedy: &str, about: &str) {
-        let begun = Instant::now();
-        loop {
-            let alerts = self.open_alerts().await;
-            if alerts.iter().any(|alert| alert.contains(remedy)) {
-                return;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "{about}: {alerts:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// In how many messages an order is announced.
     fn announced(&self, order_sn: &str) -> usize {
         self.simulator.messages(CHAT).iter().filter(|message| message.text.contains(order_sn)).count()
@@ -122,7 +109,9 @@ impl TestApp {
         if let Then::Paused(remedy) = then {
             let (name, reason) = self.out_of_use(kind).await;
             assert!(reason.contains(remedy), "{about}: {reason}");
-            self.alert_says(remedy, about).await;
+            // Whoever sees the open breaker sees the alert of it.
+            let alerts = self.open_alerts().await;
+            assert!(alerts.iter().any(|alert| alert.contains(remedy)), "{about}: {alerts:?}");
             assert_eq!(
                 self.count("SELECT coalesce(max(attempt), 0)::bigint FROM pushbox.jobs").await,
                 0,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pushbox::simulator::{Action, Fault, Service};
+use pushbox::store::begin;
 use pushbox::store::breakers::{self, Admission, Prober};
 use pushbox::store::destinations::{slow_down, take_budget};
 use serde_json::{Value, json};
@@ -62,6 +63,14 @@ async fn a_sick_service_is_left_alone_and_nothing_is_lost() {
     }
 }
 
+/// It did not work; for how long it is left alone now.
+async fn fail(pool: &sqlx::PgPool, kind: &str, name: &str, error: &str) -> Option<Duration> {
+    let mut transaction = begin(pool).await.expect("begun");
+    let open = breakers::fail(&mut transaction, kind, name, error).await.expect("noted");
+    transaction.commit().await.expect("committed");
+    open
+}
+
 /// A job that does not run.
 fn nobody() -> Prober {
     Prober { job_id: 0, claim_id: uuid::Uuid::nil() }
@@ -89,7 +98,7 @@ async fn of_many_that_ask_one_tries() {
         Admission::Free
     );
     for n in 1..=5 {
-        let open = breakers::fail(&mut connection, "x", "y", "down").await.expect("noted");
+        let open = fail(&db.pool, "x", "y", "down").await;
         assert_eq!(open.is_some(), n == 5, "after {n}");
     }
     assert!(matches!(breakers::admit(&mut connection, "x", "y", nobody()).await, Ok(Admission::Paused(_))));
@@ -121,10 +130,10 @@ async fn of_many_that_ask_one_tries() {
     // It takes longer than anything may.
     sqlx::query("UPDATE pushbox.destinations SET probe_until = now()").execute(&db.pool).await.expect("time");
     assert_eq!(ask(next).await, Admission::Probe);
-    let second = breakers::fail(&mut connection, "x", "y", "down").await.expect("noted").expect("open");
+    let second = fail(&db.pool, "x", "y", "down").await.expect("open");
     assert!(second > Duration::from_secs(20), "twice as long: {second:?}");
-    assert!(breakers::succeed(&mut connection, "x", "y").await.expect("noted"));
-    assert!(!breakers::succeed(&mut connection, "x", "y").await.expect("noted"), "once");
+    assert!(breakers::succeed(&db.pool, "x", "y").await.expect("noted"));
+    assert!(!breakers::succeed(&db.pool, "x", "y").await.expect("noted"), "once");
     assert_eq!(ask(nobody()).await, Admission::Free);
 }
 
@@ -160,13 +169,14 @@ async fn a_budget_that_was_refused_is_slower_for_a_while() {
 #[tokio::test]
 async fn an_open_breaker_is_told_once_and_so_is_its_end() {
     let db = database().await;
-    let mut connection = db.pool.acquire().await.expect("a connection");
     for _ in 0..9 {
-        breakers::fail(&mut connection, "sheet", "s", "HTTP 503").await.expect("noted");
+        fail(&db.pool, "sheet", "s", "HTTP 503").await;
     }
     let fault = breakers::Fault { problem: "it is not shared", remedy: "share it" };
     let five_minutes = Duration::from_mins(5);
-    breakers::trip(&mut connection, "sheet", "s", five_minutes, &fault).await.expect("noted");
+    let mut transaction = begin(&db.pool).await.expect("begun");
+    breakers::trip(&mut transaction, "sheet", "s", five_minutes, &fault).await.expect("noted");
+    transaction.commit().await.expect("committed");
     let alerts: Vec<(String, String, String, bool)> =
         sqlx::query_as("SELECT severity, title, remedy, resolved_at IS NULL FROM pushbox.alerts")
             .fetch_all(&db.pool)
@@ -174,10 +184,57 @@ async fn an_open_breaker_is_told_once_and_so_is_its_end() {
             .expect("alerts");
     let title = "sheet s is out of use: it is not shared";
     assert_eq!(alerts, [("critical".into(), title.into(), "share it".into(), true)]);
-    breakers::succeed(&mut connection, "sheet", "s").await.expect("noted");
+    breakers::succeed(&db.pool, "sheet", "s").await.expect("noted");
     let open: i64 = sqlx::query_scalar("SELECT count(*) FROM pushbox.alerts WHERE resolved_at IS NULL")
         .fetch_one(&db.pool)
         .await
         .expect("alerts");
     assert_eq!(open, 0);
+}
+
+/// As if the process ended between the two: whoever writes the alert dies of it, and the breaker is as it was.
+#[tokio::test]
+async fn a_breaker_and_its_alert_change_together_or_not_at_all() {
+    let db = database().await;
+    let sql = async |sql: &'static str| sqlx::query(sql).execute(&db.pool).await.expect(sql);
+    let stands = async || -> (String, i64) {
+        sqlx::query_as(
+            "SELECT coalesce((SELECT state FROM pushbox.destinations WHERE kind = 'x'), 'none'),
+                    (SELECT count(*) FROM pushbox.alerts WHERE key = 'destination:x:y' AND resolved_at IS NULL)",
+        )
+        .fetch_one(&db.pool)
+        .await
+        .expect("how it stands")
+    };
+    let fault = breakers::Fault { problem: "it is not shared", remedy: "share it" };
+    for _ in 0..4 {
+        fail(&db.pool, "x", "y", "down").await;
+    }
+
+    sql("ALTER TABLE pushbox.alerts ADD CONSTRAINT none CHECK (false) NOT VALID").await;
+    for tripped in [false, true] {
+        let mut transaction = begin(&db.pool).await.expect("begun");
+        let told = if tripped {
+            breakers::trip(&mut transaction, "x", "y", Duration::from_mins(5), &fault).await.map(|()| None)
+        } else {
+            breakers::fail(&mut transaction, "x", "y", "down").await
+        };
+        assert!(told.is_err(), "an alert that cannot be written: {told:?}");
+        drop(transaction);
+        assert_eq!(stands().await, ("closed".to_owned(), 0), "what is not told does not open");
+    }
+    sql("ALTER TABLE pushbox.alerts DROP CONSTRAINT none").await;
+    assert!(fail(&db.pool, "x", "y", "down").await.is_some());
+    assert_eq!(stands().await, ("open".to_owned(), 1));
+
+    sql("ALTER TABLE pushbox.alerts ADD CONSTRAINT none CHECK (resolved_at IS NULL)").await;
+    assert!(breakers::succeed(&db.pool, "x", "y").await.is_err());
+    assert_eq!(stands().await, ("open".to_owned(), 1), "what is not told to be over is not over");
+    let mut transaction = begin(&db.pool).await.expect("begun");
+    assert!(breakers::reset(&mut transaction, "x", "y").await.is_err());
+    drop(transaction);
+    assert_eq!(stands().await, ("open".to_owned(), 1));
+    sql("ALTER TABLE pushbox.alerts DROP CONSTRAINT none").await;
+    assert!(breakers::succeed(&db.pool, "x", "y").await.expect("noted"));
+    assert_eq!(stands().await, ("closed".to_owned(), 0));
 }

@@ -1,25 +1,30 @@
 //! The data of buyers: hidden unless somebody asks and is put on record, erased for good, emptied when its time is over.
 
+use pushbox::simulator::{Action, Fault, Service};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::support::app::{SHOP, SPREADSHEET, TestApp, order, status_push};
+use crate::support::app::{CALLBACK, SHOP, SPREADSHEET, TestApp, order, status_push};
 
 /// Everything of the buyer that the tests' orders and pushes carry.
 const PERSONAL: [&str; 4] = ["jolly_buyer", "please hurry", "Block 12", "+65 9123"];
 
-/// An order with a buyer, its push, and a message of the buyer that names no order.
 async fn app_with_a_buyer(overrides: &[(&str, &str)]) -> TestApp {
     let app = TestApp::start_with(overrides).await;
-    put(&app, "READY_TO_SHIP", 1_790_000_200);
+    buy(&app).await;
+    app
+}
+
+/// An order with a buyer, its push, and a message of the buyer that names no order.
+async fn buy(app: &TestApp) {
+    put(app, "READY_TO_SHIP", 1_790_000_200);
     app.push(&push("READY_TO_SHIP", 1_790_000_200)).await;
     let chat = json!({"code": 10, "shop_id": SHOP, "timestamp": 1_790_000_300, "data": {
         "type": "message", "content": {"message_id": "m1", "from_user_name": "jolly_buyer",
         "content": {"text": "ring +65 9123"}}}});
     app.push(&chat).await;
     app.drain().await;
-    app
 }
 
 fn put(app: &TestApp, status: &str, update_time: i64) {
@@ -106,16 +111,146 @@ async fn buyers_are_masked_until_somebody_asks_and_that_is_recorded() {
     app.finish().await;
 }
 
+/// Besides the buyer's order and messages: a dead job about it, a bulk operation, a replay, and refused pushes, one of
+/// which holds a key of ours and one of which is no JSON.
+async fn app_with_everything() -> TestApp {
+    let app = TestApp::start_with(&[("CALLBACK_URL", &format!("{CALLBACK}/"))]).await;
+    for body in [
+        push("UNPAID", 1_790_000_100).to_string(),
+        "no JSON, and jolly_buyer at Block 12 is in it".to_owned(),
+    ] {
+        assert_eq!(
+            app.push_bytes(body).await.status(),
+            StatusCode::UNAUTHORIZED,
+            "signed for another address"
+        );
+    }
+    app.until("SELECT (count(*) = 2)::int::bigint FROM pushbox.rejections WHERE near_miss").await;
+    let app = app.restart_with(&[("CALLBACK_URL", CALLBACK)]).await;
+    let refusal = json!({"ok": false, "error_code": 400, "description": "Bad Request: something new"});
+    let refusal = Action::Status { code: 400, body: refusal.to_string() };
+    app.simulator.script(Fault::once(Service::Telegram, "sendmessage", refusal));
+    buy(&app).await;
+    app.until("SELECT count(*) FROM pushbox.jobs WHERE state = 'dead'").await;
+    let events = json!({"target": "events", "filter": {"subject": "P1"}, "per_second": 1000});
+    let jobs = json!({"action": "retry", "filter": {"queue": "sheet"}});
+    for (path, body) in [("/replays", &events), ("/bulk-operations", &jobs)] {
+        let (status, answer) = app.api("POST", path, Some(body)).await;
+        assert!(status.is_success(), "{path}: {answer}");
+    }
+    let (event, chat) = (event_of(&app, "subject=P1").await, event_of(&app, "code=10").await);
+    for path in [format!("/events/{event}/unmask"), format!("/events/{chat}/unmask")] {
+        assert_eq!(
+            app.api("POST", &path, None).await.0,
+            StatusCode::OK,
+            "what is on record shows nobody either"
+        );
+    }
+    app.drain().await;
+    app
+}
+
+/// Every page that links lead to from the first one, and what only forms lead to.
 #[tokio::test]
 async fn pages_show_no_buyer() {
-    let app = app_with_a_buyer(&[]).await;
-    let event = event_of(&app, "subject=P1").await;
-    for page in ["events", "jobs", "", &format!("events/{event}")] {
-        let url = format!("http://{}/dashboard/{page}", app.app.admin_address());
-        let shown = reqwest::get(url).await.expect("a page").text().await.expect("text");
-        assert!(PERSONAL.iter().all(|text| !shown.contains(text)), "{page}: {shown}");
+    let app = app_with_everything().await;
+    let mut pages: Vec<String> = [
+        "/dashboard",
+        "/dashboard/bulk/preview?action=retry&queue=notify",
+        "/dashboard/replays/preview?target=events&hours=24",
+        "/dashboard/orders?order_sn=P1",
+        "/dashboard/events?subject=P1",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut seen = 0;
+    while let Some(page) = pages.get(seen).cloned() {
+        seen += 1;
+        let url = format!("http://{}{page}", app.app.admin_address());
+        let answer = reqwest::get(url).await.expect("a page");
+        assert_eq!(answer.status(), StatusCode::OK, "{page}");
+        let shown = answer.text().await.expect("text");
+        for text in PERSONAL {
+            assert!(!shown.contains(text), "{text} is on {page}: {shown}");
+        }
+        for link in shown.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let link = link.replace("&amp;", "&");
+            if link.starts_with("/dashboard") && !pages.contains(&link) {
+                pages.push(link);
+            }
+        }
+        assert!(pages.len() < 500, "links without end: {pages:?}");
     }
-    app.finish().await;
+    let job: i64 = app.count("SELECT id FROM pushbox.jobs WHERE state = 'dead'").await;
+    for visited in [
+        &format!("/dashboard/orders/shopee/{SHOP}/P1"),
+        &format!("/dashboard/events/{}", event_of(&app, "subject=P1").await),
+        &format!("/dashboard/events/{}", event_of(&app, "code=10").await),
+        &format!("/dashboard/jobs/{job}"),
+        "/dashboard/orders",
+        "/dashboard/rejections",
+        "/dashboard/replays",
+        "/dashboard/bulk",
+        "/dashboard/actions",
+        "/dashboard/schedules",
+    ] {
+        assert!(pages.iter().any(|page| page == visited), "no link leads to {visited}: {pages:?}");
+    }
+    for one_of in ["/dashboard/rejections/", "/dashboard/replays/", "/dashboard/bulk/"] {
+        let found = pages.iter().any(|page| page.starts_with(one_of) && !page.contains("preview"));
+        assert!(found, "no link leads to one of {one_of}: {pages:?}");
+    }
+    app.app.stop().await;
+}
+
+/// Everything that can be read of the API, by its own document; an operation that is added is read, too.
+#[tokio::test]
+async fn what_is_read_of_the_api_shows_no_buyer() {
+    let app = app_with_everything().await;
+    let document: Value = serde_json::from_str(&pushbox::admin::openapi_json()).expect("the document");
+    let event = event_of(&app, "subject=P1").await;
+    let first =
+        async |list: &str, name: &str| app.admin(list).await[name][0]["id"].to_string().replace('"', "");
+    let ids = [
+        ("/events/{id}", vec![event, event_of(&app, "code=10").await]),
+        ("/jobs/{id}", vec![app.count("SELECT id FROM pushbox.jobs WHERE state = 'dead'").await.to_string()]),
+        ("/bulk-operations/{id}", vec![first("/bulk-operations", "operations").await]),
+        ("/replays/{id}", vec![first("/replays", "replays").await]),
+        ("/rejections/{id}", vec![first("/rejections", "rejections").await]),
+        ("/reconciliations/{id}", vec!["1".to_owned()]),
+        ("/orders/{platform}/{shop_id}/{order_sn}", vec![format!("shopee/{SHOP}/P1")]),
+        ("/shops/{shop_id}", vec![SHOP.to_string()]),
+        ("/schedules/{name}", vec!["reconcile".to_owned(), "alerts".to_owned()]),
+    ];
+    let mut read = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let Some(path) = path.strip_prefix("/api/v1").filter(|_| operations.get("get").is_some()) else {
+            continue;
+        };
+        let addresses = match path.split_once('{') {
+            None => vec![path.to_owned()],
+            Some((stem, _)) => {
+                let (_, ids) =
+                    ids.iter().find(|(known, _)| *known == path).unwrap_or_else(|| panic!("which {path}?"));
+                ids.iter().map(|id| format!("{stem}{id}")).collect()
+            }
+        };
+        for address in addresses {
+            let asked =
+                if path == "/exports/orders" { format!("{address}?from=2026-09-01") } else { address };
+            let url = format!("http://{}/api/v1{asked}", app.app.admin_address());
+            let answer = reqwest::get(url).await.expect("an answer");
+            let (status, shown) = (answer.status(), answer.text().await.expect("text"));
+            let is_there = status == StatusCode::OK || path == "/reconciliations/{id}";
+            assert!(is_there, "{asked}: {status} {shown}");
+            for text in PERSONAL {
+                assert!(!shown.contains(text), "{text} is in {asked}: {shown}");
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 25, "only {read} were read");
+    app.app.stop().await;
 }
 
 /// Bytes that are no JSON cannot be looked into: they are shown to who asks only.

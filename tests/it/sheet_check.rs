@@ -1,5 +1,5 @@
-//! `pushbox sheet check` and `pushbox export`, run as a person runs them, beside a pushbox at work; exports of the
-//! admin API; a spreadsheet per month.
+//! `pushbox sheet check` and `pushbox sheet rebuild`, run as a person runs them, beside a pushbox at work; a spreadsheet
+//! per month.
 
 use pushbox::simulator::state::google::GoogleChange;
 use serde_json::{Value, json, value::to_raw_value};
@@ -50,8 +50,7 @@ impl TestApp {
 async fn with_orders() -> TestApp {
     let app = TestApp::start().await;
     for order_sn in ["A1", "A2", "A3"] {
-        let (mut detail, escrow) = order(order_sn, "READY_TO_SHIP", AT);
-        detail.insert("message_to_seller".into(), json!("=HYPERLINK(\"http://x\")"));
+        let (detail, escrow) = order(order_sn, "READY_TO_SHIP", AT);
         app.simulator.put_order(SHOP, detail, escrow);
         app.push(&status_push(order_sn, "READY_TO_SHIP", AT)).await;
         app.drain().await;
@@ -105,67 +104,6 @@ async fn what_people_broke_is_found_and_repaired() {
         (code, lines),
         (Some(1), vec!["Orders A1 has more than one row; remove row 8 by hand".to_owned()])
     );
-    app.finish().await;
-}
-
-#[tokio::test]
-async fn orders_of_a_period_are_exported_without_formulas() {
-    let app = with_orders().await;
-    let output = app.output(&["export", "--from", "2026-09-01", "--to", "2026-09-30"]).await;
-    let text = String::from_utf8(output.stdout).expect("text");
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 4, "{text} {}", String::from_utf8_lossy(&output.stderr));
-    assert!(lines[0].starts_with("Order,Platform,Shop,Status,Created"));
-    assert!(lines[1].starts_with("A1,shopee,10000001,READY_TO_SHIP,2026-09-21 22:13:20"), "{}", lines[1]);
-    assert!(lines[1].contains("\"'=HYPERLINK(\"\"http://x\"\")\""), "{}", lines[1]);
-
-    let output =
-        app.output(&["export", "--from", "2026-09-21", "--to", "2026-09-21", "--rows", "items"]).await;
-    assert_eq!(String::from_utf8(output.stdout).expect("text").lines().count(), 7);
-    let output = app.output(&["export", "--from", "2026-09-22", "--to", "2026-09-22"]).await;
-    assert_eq!(String::from_utf8(output.stdout).expect("text").lines().count(), 1, "none of that day");
-
-    let directory = crate::support::database::directory();
-    let path = directory.path().join("september.xlsx");
-    let output =
-        app.output(&["export", "--from", "2026-09-01", "--out", path.to_str().expect("a path")]).await;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(std::fs::read(&path).expect("a file").starts_with(b"PK"));
-    app.finish().await;
-}
-
-#[tokio::test]
-async fn the_admin_api_exports_what_the_command_exports() {
-    let app = with_orders().await;
-    let url = format!("http://{}/api/v1/exports/orders", app.app.admin_address());
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let ask = async |body: Value| client.post(&url).json(&body).send().await.expect("an answer");
-    let answer = ask(json!({"from": "2026-09-01", "to": "2026-09-30"})).await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["content-type"], "text/csv; charset=utf-8");
-    assert_eq!(answer.headers()["content-disposition"], "attachment; filename=\"orders-2026-09-01.csv\"");
-    let text = answer.text().await.expect("text");
-    let command = app.command(&["export", "--from", "2026-09-01", "--to", "2026-09-30"]).await;
-    assert_eq!(text, command);
-    assert!(text.contains("\"'=HYPERLINK(\"\"http://x\"\")\""), "{text}");
-
-    let items = ask(json!({"from": "2026-09-01", "rows": "items", "shop": SHOP.to_string()})).await;
-    assert_eq!(items.text().await.expect("text").lines().count(), 7);
-    let other = ask(json!({"from": "2026-09-01", "rows": "items", "shop": "1"})).await;
-    assert_eq!(other.text().await.expect("text").lines().count(), 1);
-    let book = ask(json!({"from": "2026-09-01", "format": "xlsx"})).await;
-    assert!(book.bytes().await.expect("bytes").starts_with(b"PK"));
-    for wrong in [
-        json!({}),
-        json!({"from": "yesterday"}),
-        json!({"from": "2026-09-02", "to": "2026-09-01"}),
-        json!({"from": "2026-09-02", "format": "pdf"}),
-    ] {
-        let answer = ask(wrong.clone()).await;
-        assert!(answer.status().is_client_error(), "{wrong}: {}", answer.status());
-    }
-    let kept = "SELECT count(*) FROM pushbox.admin_actions WHERE action = 'export_orders'";
-    assert_eq!(app.count(kept).await, 4, "who took orders along is on record");
     app.finish().await;
 }
 

@@ -63,7 +63,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::unmask_order))
-        .routes(routes!(exports::export_orders))
+        .routes(routes!(exports::get_export, exports::export_orders))
         .routes(routes!(workers::list_workers))
         .routes(routes!(admin_actions::list_admin_actions))
         .routes(routes!(queues::list_queues))

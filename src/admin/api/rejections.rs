@@ -106,7 +106,8 @@ pub struct RejectionDetail {
     pub body_sha256: String,
     /// Headers on the source's allow-list; never the proof.
     pub headers: serde_json::Value,
-    /// The beginning of the body, buyers masked. Nobody vouches for it.
+    /// The beginning of the body, buyers masked; none of one that is no JSON, in which nobody can tell them. Nobody
+    /// vouches for it.
     pub body: Option<String>,
 }
 
@@ -189,8 +190,8 @@ pub async fn get_rejection(
 ) -> Result<Json<RejectionDetail>, ApiError> {
     let row = rejections::find(&state.pool, id).await?.ok_or_else(|| ApiError::not_found("rejection"))?;
     let request = kept(&state, &row);
-    let body =
-        request.as_ref().ok().and_then(|request| request.look(|push: &Pushed<'_>| shown(push.body)).ok());
+    let body = request.as_ref().ok();
+    let body = body.and_then(|request| request.look(|push: &Pushed<'_>| shown(push.body)).ok().flatten());
     let verdict = request.and_then(|request| admitted(&state, &row, &request));
     let why_not = verdict.as_ref().err().cloned();
     Ok(Json(RejectionDetail {
@@ -203,15 +204,13 @@ pub async fn get_rejection(
     }))
 }
 
-/// The beginning of a body: byte for byte, or written anew where it is JSON that tells of a buyer, who is masked.
-fn shown(body: &[u8]) -> String {
-    let masked = serde_json::from_slice::<Value>(body).ok().and_then(|told| {
-        let mut masked = told.clone();
-        privacy::mask(&mut masked);
-        (masked != told).then(|| masked.to_string())
-    });
-    let text = masked.map_or_else(|| String::from_utf8_lossy(body), Into::into);
-    text.chars().take(SHOWN).collect()
+/// The beginning of a JSON document: byte for byte, or written anew where it tells of a buyer, who is masked.
+fn shown(body: &[u8]) -> Option<String> {
+    let told: Value = serde_json::from_slice(body).ok().filter(|told: &Value| !told.is_string())?;
+    let mut masked = told.clone();
+    privacy::mask(&mut masked);
+    let text = if masked == told { String::from_utf8_lossy(body) } else { masked.to_string().into() };
+    Some(text.chars().take(SHOWN).collect())
 }
 
 /// What became of it.
@@ -316,9 +315,12 @@ mod tests {
 
     #[test]
     fn a_buyer_is_masked_and_everything_else_shown_as_it_came() {
-        assert_eq!(shown(b"{ \"code\":3 }"), "{ \"code\":3 }");
-        assert_eq!(shown(b"no JSON"), "no JSON");
-        let masked = shown(br#"{"data":{"buyer_username":"jolly_buyer","ordersn":"A1"}}"#);
+        assert_eq!(shown(b"{ \"code\":3 }").as_deref(), Some("{ \"code\":3 }"));
+        assert_eq!(
+            (shown(b"no JSON of jolly_buyer"), shown(b"\"jolly_buyer\""), shown(b"")),
+            (None, None, None)
+        );
+        let masked = shown(br#"{"data":{"buyer_username":"jolly_buyer","ordersn":"A1"}}"#).expect("a text");
         assert!(masked.contains("A1") && !masked.contains("jolly"), "{masked}");
     }
 }

@@ -88,7 +88,14 @@ impl Errand<'_> {
 /// A connection to note something with.
 struct Note<'a> {
     connection: PoolConnection<Postgres>,
-    _permit: SemaphorePermit<'a>,
+    permit: SemaphorePermit<'a>,
+}
+
+impl<'a> Note<'a> {
+    /// Gives the connection back; the permit is for another one.
+    fn free(self) -> SemaphorePermit<'a> {
+        self.permit
+    }
 }
 
 #[async_trait]
@@ -175,7 +182,7 @@ impl ForwardHandler {
     async fn note(&self) -> Result<Note<'_>, sqlx::Error> {
         // The semaphore is never closed.
         let permit = self.notes.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        Ok(Note { connection: self.pool.acquire().await?, _permit: permit })
+        Ok(Note { connection: self.pool.acquire().await?, permit })
     }
 
     async fn answer(&self, errand: &Errand<'_>, job: &Job<ForwardEvent>) -> (i64, Outcome) {
@@ -254,7 +261,8 @@ impl ForwardHandler {
             200..=299 => {
                 let mut note = self.note().await?;
                 deliveries::note_attempt(&mut note.connection, &Attempt { error: None, ..failed }).await?;
-                breakers::succeed(&mut note.connection, DESTINATION, name).await?;
+                let _permit = note.free();
+                breakers::succeed(&self.pool, DESTINATION, name).await?;
                 reached(DESTINATION, name, &[id], self.clock.now());
                 Ok(Outcome::DONE)
             }
@@ -270,10 +278,12 @@ impl ForwardHandler {
                 let after = retry_after.unwrap_or(AFTER_TOO_MANY).min(LONGEST_WAIT);
                 let mut note = self.note().await?;
                 deliveries::note_attempt(&mut note.connection, &failed).await?;
+                let _permit = note.free();
                 // It is there, only busy: a breaker that was tried with it closes, and the pause remains.
-                breakers::succeed(&mut note.connection, DESTINATION, name).await?;
+                breakers::succeed(&self.pool, DESTINATION, name).await?;
                 let on = format!("{name}: too many requests");
-                destinations::pause(&mut note.connection, DESTINATION, name, after, &on).await?;
+                let mut connection = self.pool.acquire().await?;
+                destinations::pause(&mut connection, DESTINATION, name, after, &on).await?;
                 let outcome = Outcome::Wait { on, after };
                 errand.halt(&outcome);
                 Ok(outcome)
@@ -296,15 +306,18 @@ impl ForwardHandler {
     ) -> Result<Outcome, sqlx::Error> {
         let error = attempt.error.unwrap_or_default().to_owned();
         let name = errand.target.name.as_str();
-        let mut note = self.note().await?;
-        let given_up = deliveries::note_attempt(&mut note.connection, attempt).await?;
+        let _permit = self.note().await?.free();
+        let mut transaction = store::begin(&self.pool).await?;
+        let given_up = deliveries::note_attempt(&mut transaction, attempt).await?;
+        let mut open = None;
         if of_target {
-            if let Some(open) = breakers::fail(&mut note.connection, DESTINATION, name, &error).await? {
-                let on = format!("{name}: {error}");
-                errand.halt(&Outcome::Wait { on, after: open });
-            }
-        } else {
-            breakers::succeed(&mut note.connection, DESTINATION, name).await?;
+            open = breakers::fail(&mut transaction, DESTINATION, name, &error).await?;
+        }
+        transaction.commit().await?;
+        if let Some(open) = open {
+            errand.halt(&Outcome::Wait { on: format!("{name}: {error}"), after: open });
+        } else if !of_target {
+            breakers::succeed(&self.pool, DESTINATION, name).await?;
         }
         if given_up {
             let hours = self.settings.retry_for.as_secs() / 3600;
@@ -318,8 +331,7 @@ impl ForwardHandler {
 
     async fn trip(&self, errand: &Errand<'_>, fault: &Fault<'_>) -> Result<Outcome, sqlx::Error> {
         let name = errand.target.name.as_str();
-        let Note { connection, _permit } = self.note().await?;
-        drop(connection);
+        let _permit = self.note().await?.free();
         let mut transaction = store::begin(&self.pool).await?;
         breakers::trip(&mut transaction, DESTINATION, name, AFTER_CONFIGURATION, fault).await?;
         transaction.commit().await?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::clients::telegram::{Sent, TelegramError};
@@ -96,12 +95,13 @@ impl Run<'_> {
             match answer {
                 Ok(Sent { message_id, thread_id }) => {
                     ledger::mark_sent(&mut connection, &intent, Some(message_id), thread_id).await?;
-                    self.works(&mut connection, chat, message.topic).await?;
                     if thread.is_some() && thread_id.is_none() {
                         // The chat is no forum any more; Telegram put the message into the main chat.
                         let topic = &message.topic.key;
                         ledger::settle_topic(&mut connection, chat.target, topic, None).await?;
                     }
+                    drop(connection);
+                    self.works(chat, message.topic).await?;
                     return Ok(Posted::Sent);
                 }
                 Err(TelegramError::Sent { .. }) => {
@@ -140,14 +140,10 @@ impl Run<'_> {
     }
 
     /// The chat works, and so does the topic.
-    async fn works(
-        &self,
-        connection: &mut PgConnection,
-        chat: Chat,
-        topic: &TopicName,
-    ) -> Result<(), sqlx::Error> {
-        breakers::succeed(connection, DESTINATION, &chat.target.to_string()).await?;
-        breakers::succeed(connection, DESTINATION, &topic_destination(chat, topic)).await?;
+    async fn works(&self, chat: Chat, topic: &TopicName) -> Result<(), sqlx::Error> {
+        let pool = &self.handler.pool;
+        breakers::succeed(pool, DESTINATION, &chat.target.to_string()).await?;
+        breakers::succeed(pool, DESTINATION, &topic_destination(chat, topic)).await?;
         Ok(())
     }
 
@@ -297,8 +293,9 @@ impl Run<'_> {
         error: &TelegramError,
         usual: Duration,
     ) -> Result<Duration, sqlx::Error> {
-        let mut connection = self.handler.pool.acquire().await?;
-        let open = breakers::fail(&mut connection, DESTINATION, name, &error.to_string()).await?;
+        let mut transaction = store::begin(&self.handler.pool).await?;
+        let open = breakers::fail(&mut transaction, DESTINATION, name, &error.to_string()).await?;
+        transaction.commit().await?;
         Ok(open.map_or(usual, |open| open.max(usual)))
     }
 

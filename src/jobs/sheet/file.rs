@@ -2,7 +2,7 @@
 //!
 //! A spreadsheet program that opens a CSV file takes a text that begins with `=`, `+`, `-` or `@` for a formula,
 //! and buyers choose their own names. So such a text gets an apostrophe in front there. In an XLSX file every
-//! cell has a type, and text is text.
+//! cell has a type, and text is text. Who the buyers are is hidden unless somebody asks for it.
 //!
 //! Orders are read and written a few hundred at a time, so that a file of many does not fill the memory.
 
@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::clients::sheets::Cell;
 use crate::domain::calendar::first_instant;
-use crate::domain::order::OrderRef;
+use crate::domain::order::{Order, OrderRef};
+use crate::domain::privacy::{MASK, mask_name};
 use crate::jobs::sheet::columns::{ITEMS, Kind, ORDERS, TabSpec};
 use crate::jobs::sheet::rows::OrderRows;
 use crate::store::order_reads::{list_created_between, list_orders};
@@ -59,6 +60,8 @@ pub struct Selection {
     pub until: DateTime<Utc>,
     /// Of this shop only.
     pub shop_id: Option<String>,
+    /// Whether buyers are shown. Whoever lets somebody see them puts that on record first.
+    pub unmasked: bool,
 }
 
 impl Selection {
@@ -67,7 +70,7 @@ impl Selection {
     pub fn days(from: NaiveDate, to: NaiveDate, zone: Tz) -> Option<Self> {
         let after = to.checked_add_days(Days::new(1))?;
         let (from, until) = (first_instant(from, zone)?, first_instant(after, zone)?);
-        (from < until).then_some(Self { from, until, shop_id: None })
+        (from < until).then_some(Self { from, until, shop_id: None, unmasked: false })
     }
 }
 
@@ -130,7 +133,7 @@ async fn make(
     }
     let mut file = Writer::begin(format)?;
     for chunk in wanted.chunks(AT_ONCE) {
-        let written = file.write(&read(pool, chunk, zone).await?)?;
+        let written = file.write(&read(pool, chunk, selection.unmasked, zone).await?)?;
         if !written.is_empty() && out.send(Ok(written)).await.is_err() {
             return Ok(0);
         }
@@ -147,14 +150,33 @@ async fn make(
     Ok(wanted.len())
 }
 
-async fn read(pool: &PgPool, orders: &[OrderRef], zone: Tz) -> Result<Vec<OrderRows>, sqlx::Error> {
+async fn read(
+    pool: &PgPool,
+    orders: &[OrderRef],
+    unmasked: bool,
+    zone: Tz,
+) -> Result<Vec<OrderRows>, sqlx::Error> {
     // No connection is kept while somebody reads slowly.
     let mut connection = pool.acquire().await?;
     let mut found = list_orders(&mut connection, orders).await?;
     found.sort_by(|a, b| {
         (a.order.create_time, &a.order.reference).cmp(&(b.order.create_time, &b.order.reference))
     });
+    if !unmasked {
+        for stored in &mut found {
+            hide_buyer(&mut stored.order);
+        }
+    }
     Ok(found.iter().map(|stored| OrderRows::new(stored, zone)).collect())
+}
+
+/// As the API and the pages hide them: a name keeps its ends, what somebody wrote is hidden as a whole.
+fn hide_buyer(order: &mut Order) {
+    if let Some(name) = &mut order.buyer_username {
+        *name = mask_name(name);
+    }
+    let texts = [&mut order.message_to_seller, &mut order.note].into_iter().flatten();
+    texts.filter(|text| !text.is_empty()).for_each(|text| MASK.clone_into(text));
 }
 
 /// The columns that are ours, by their place.
@@ -163,10 +185,13 @@ fn ours(spec: &'static TabSpec) -> impl Iterator<Item = (usize, &'static str, Ki
     columns.filter(|(_, _, kind)| *kind != Kind::Theirs)
 }
 
-fn lines(rows: &[OrderRows], table: Table) -> Box<dyn Iterator<Item = &Vec<Cell>> + '_> {
+/// The lines of a table, each with how many decimals its money has.
+fn lines(rows: &[OrderRows], table: Table) -> Box<dyn Iterator<Item = (&Vec<Cell>, u32)> + '_> {
     match table {
-        Table::Orders => Box::new(rows.iter().map(|one| &one.row)),
-        Table::Items => Box::new(rows.iter().flat_map(|one| &one.items)),
+        Table::Orders => Box::new(rows.iter().map(|one| (&one.row, one.decimals))),
+        Table::Items => {
+            Box::new(rows.iter().flat_map(|one| one.items.iter().map(|line| (line, one.decimals))))
+        }
     }
 }
 
@@ -195,8 +220,9 @@ impl Writer {
     fn write(&mut self, rows: &[OrderRows]) -> Result<Bytes, FileError> {
         match self {
             Self::Csv(table, writer) => {
-                for line in lines(rows, *table) {
-                    writer.write_record(ours(spec(*table)).map(|(at, _, _)| plain(&line[at])))?;
+                for (line, decimals) in lines(rows, *table) {
+                    let cells = ours(spec(*table));
+                    writer.write_record(cells.map(|(at, _, kind)| plain(&line[at], kind, decimals)))?;
                 }
                 let next =
                     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
@@ -222,12 +248,18 @@ fn contents(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, csv::Error> {
     writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
 }
 
-/// A cell as the text of a CSV file.
-fn plain(cell: &Cell) -> String {
+/// A cell as the text of a CSV file. Money has the decimals of its currency, or its own where they are more.
+fn plain(cell: &Cell, kind: Kind, decimals: u32) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(text) => guarded(text),
-        Cell::Number(number) => number.to_string(),
+        Cell::Number(number) => {
+            let mut number = number.normalize();
+            if kind == Kind::Money {
+                number.rescale(decimals.max(number.scale()));
+            }
+            number.to_string()
+        }
         Cell::Bool(value) => value.to_string(),
         Cell::DateTime(serial) => time(*serial),
     }
@@ -242,7 +274,7 @@ fn time(serial: f64) -> String {
 
 /// Text that no spreadsheet program takes for a formula, also not behind blanks or in full-width letters.
 fn guarded(text: &str) -> String {
-    let dangerous = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+    let dangerous = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
     let begins = |text: &str| text.starts_with(dangerous);
     if begins(text) || begins(text.trim_start()) { format!("'{text}") } else { text.to_owned() }
 }
@@ -275,12 +307,12 @@ impl Book {
     fn write(&mut self, rows: &[OrderRows]) -> Result<(), FileError> {
         for (tab, table) in TABLES.into_iter().enumerate() {
             let sheet = self.book.worksheet_from_index(tab)?;
-            for line in lines(rows, table) {
+            for (line, decimals) in lines(rows, table) {
                 let row = self.next[tab];
                 if usize::try_from(row).is_ok_and(|row| row > MOST_ROWS) {
                     return Err(FileError::TooMany(MOST_ROWS));
                 }
-                write_row(sheet, row, line, spec(table))?;
+                write_row(sheet, row, line, decimals, spec(table))?;
                 self.next[tab] += 1;
             }
         }
@@ -301,6 +333,7 @@ fn write_row(
     sheet: &mut Worksheet,
     row: u32,
     line: &[Cell],
+    decimals: u32,
     spec: &'static TabSpec,
 ) -> Result<(), XlsxError> {
     for ((at, _, kind), column) in ours(spec).zip(0_u16..) {
@@ -317,7 +350,7 @@ fn write_row(
             Cell::Number(number) => number.to_f64().unwrap_or_default(),
             Cell::DateTime(serial) => *serial,
         };
-        match Kind::format(kind, 2) {
+        match Kind::format(kind, decimals) {
             Some((_, pattern)) => {
                 let format = Format::new().set_num_format(pattern);
                 sheet.write_number_with_format(row, column, number, &format)?;
@@ -364,12 +397,22 @@ mod tests {
 
     #[test]
     fn what_could_be_a_formula_is_guarded() {
-        for text in ["=1", "+1", "-1", "@x", "\t=1", " =1", "＝1", "\r=1"] {
+        for text in ["=1", "+1", "-1", "@x", "\t=1", " =1", "＝1", "\r=1", "\nx"] {
             assert!(guarded(text).starts_with('\''), "{text:?}");
         }
         for text in ["a=1", "1-2", "", "日本", "'x"] {
             assert_eq!(guarded(text), text);
         }
+    }
+
+    #[test]
+    fn buyers_are_hidden_and_what_is_not_there_stays_so() {
+        let mut order = stored("A", 1).order;
+        order.buyer_username = Some("tan_ah_kow".into());
+        order.note = Some(String::new());
+        hide_buyer(&mut order);
+        assert_eq!(order.buyer_username.as_deref(), Some("t***w"));
+        assert_eq!((order.message_to_seller.as_deref(), order.note.as_deref()), (Some(MASK), Some("")));
     }
 
     #[test]

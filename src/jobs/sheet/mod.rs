@@ -272,7 +272,7 @@ impl SheetHandler {
         let plan = plan::plan(&orders, &items, &rows);
         self.budget.take(Call::Write).await?;
         self.send(id, claim, plan.requests.clone()).await?;
-        breakers::succeed(&mut *self.pool.acquire().await?, DESTINATION, id).await?;
+        breakers::succeed(&self.pool, DESTINATION, id).await?;
         if orders.layout.is_complete() && items.layout.is_complete() {
             self.known().insert(id.to_owned(), known);
         }
@@ -378,11 +378,10 @@ impl SheetHandler {
             }
             Failure::Sheets(error @ (SheetsError::Unavailable { .. } | SheetsError::Unclear { .. })) => {
                 let error = error.to_string();
-                let mut connection = self.pool.acquire().await?;
-                match breakers::fail(&mut connection, DESTINATION, id, &error).await? {
-                    Some(after) => Outcome::Wait { on, after },
-                    None => Outcome::Retry { error },
-                }
+                let mut transaction = store::begin(&self.pool).await?;
+                let open = breakers::fail(&mut transaction, DESTINATION, id, &error).await?;
+                transaction.commit().await?;
+                open.map_or(Outcome::Retry { error }, |after| Outcome::Wait { on, after })
             }
             Failure::Sheets(error) => Outcome::Retry { error: error.to_string() },
             Failure::Database(error) => after_database(error),

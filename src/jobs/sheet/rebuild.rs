@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio::time::Instant;
 
 use crate::clients::sheets::{SheetRequest, SheetsError, Tab};
@@ -93,7 +93,7 @@ impl SheetCheck {
             // What is left of it is removed by the next one at the latest.
             let _ = self.clear(id).await;
         }
-        result.with_context(|| format!("cannot rebuild spreadsheet {id}"))
+        Ok(result?)
     }
 
     async fn try_rebuild(&self, route: &SpreadsheetRoute) -> Result<Rebuilt, Failure> {

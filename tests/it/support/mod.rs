@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod crash;
 pub(crate) mod database;
 pub(crate) mod source;
+pub(crate) mod workbook;
 
 /// A number in the environment that makes a test longer or repeats it.
 #[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of pushbox")]
