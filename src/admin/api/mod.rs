@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod announcements;
 pub mod bulk_operations;
 pub mod dead_groups;
+pub mod destination_pauses;
 pub mod destinations;
 pub mod event_replays;
 pub mod events;
@@ -94,6 +95,8 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(reconciliations::start_reconciliation))
         .routes(routes!(destinations::list_destinations))
         .routes(routes!(destinations::reset_destination))
+        .routes(routes!(destination_pauses::pause_destination))
+        .routes(routes!(destination_pauses::resume_destination))
         .routes(routes!(destinations::list_deliveries))
         .routes(routes!(announcements::list_announcements))
 }
