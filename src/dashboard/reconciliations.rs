@@ -42,6 +42,7 @@ pub(super) async fn list(
         section.card {
             h1 { "Comparisons with the platform" }
             p.quiet { "Shopee is asked which orders changed; what no push told of becomes an event. It happens by itself, over each stretch of time." }
+            @if access == Access::Full && !active.is_empty() { (form(&active, look.now)) }
             (search(&query))
             @if page.reconciliations.is_empty() {
                 p { "None. " @if active.is_empty() { "Authorize a " a href="/dashboard/shops" { "shop" } " first; then it begins by itself." }
@@ -49,7 +50,6 @@ pub(super) async fn list(
             } @else { (table(&page.reconciliations, look.now)) }
             @if let Some(next) = page.next { p { a.button href=(following(&query, &next)) { "Older" } } }
         }
-        @if access == Access::Full && !active.is_empty() { (form(&active, look.now)) }
     };
     Ok(layout::page("Comparisons", Place::Reconciliations, &look, &body))
 }
@@ -108,8 +108,8 @@ fn table(reconciliations: &[ReconciliationView], now: DateTime<Utc>) -> Markup {
 fn form(shops: &[&ShopView], now: DateTime<Utc>) -> Markup {
     let day_ago = (now - TimeDelta::days(1)).format(TIME).to_string();
     html! {
-        section.card {
-            h2 { "Compare by hand" }
+        details.fold {
+            summary { h2.inline { "Compare by hand" } }
             p.quiet { "After an outage, or when an order is missing. What was compared before may be compared again: only what nobody heard of becomes an event." }
             form.search method="post" action="/dashboard/reconciliations" {
                 label { "From (UTC)" input type="datetime-local" name="from" required value=(day_ago); }

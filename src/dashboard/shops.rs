@@ -60,7 +60,7 @@ fn table(shops: &[ShopView], apps: &[i64], look: &Look) -> Markup {
                 td {
                     span.quiet { (one.platform) } " " span.id { (one.shop_id) }
                     @if let Some(region) = &one.region { " " span.badge.plain { (region) } }
-                    @if let Some(app) = one.partner_id.or(apps.first().copied()) { p.quiet { "app " span.id { (app) } } }
+                    @if let Some(app) = one.partner_id.or(apps.first().copied()) { " " span.quiet { "app " span.id { (app) } } }
                 }
                 td.error {
                     (badge(&one.state))
@@ -99,7 +99,7 @@ fn token(one: &ShopView, now: DateTime<Utc>) -> Markup {
 fn authorization(one: &ShopView, now: DateTime<Utc>) -> Markup {
     html! {
         @if let Some(at) = one.authorization_expires_at { (ends(at, now)) } @else { span.quiet { "end not known" } }
-        @if let Some(at) = one.authorized_at { p.quiet { "given " (time::ago(at, now)) } }
+        @if let Some(at) = one.authorized_at { " " span.quiet { "given " (time::ago(at, now)) } }
     }
 }
 
@@ -120,7 +120,7 @@ fn buttons(one: &ShopView) -> Markup {
         div.buttons {
             @if one.state == "active" {
                 form method="post" action="/dashboard/shops/refresh" {
-                    (hidden) button.small type="submit" aria-label=(label("Refresh")) { "Refresh now" }
+                    (hidden) button.small type="submit" aria-label=(label("Refresh now")) { "Refresh now" }
                 }
             }
             @if one.state == "disabled" {
@@ -161,7 +161,7 @@ fn authorize(apps: &[i64]) -> Markup {
                 p.quiet { "The seller opens it, signs in at Shopee and agrees; Shopee then sends the seller on to your address, with a code." }
                 form.search method="post" action="/dashboard/shops/authorization-link" {
                     (app_choice(apps, None))
-                    label { "Where Shopee sends the seller on"
+                    label.whole { "Where Shopee sends the seller on"
                         input type="url" name="redirect_url" placeholder="SHOPEE_REDIRECT_URL"; }
                     label { "Comes back with the seller" input name="state" maxlength="200" placeholder="optional"; }
                     label.check { input type="checkbox" name="legacy" value="true"; " the older, signed form, for five minutes" }
@@ -173,7 +173,7 @@ fn authorize(apps: &[i64]) -> Markup {
                 p.quiet { "It works once, for ten minutes. Paste the whole address that the seller was sent to, or the code and its shop." }
                 form.search method="post" action="/dashboard/shops/exchange" {
                     (app_choice(apps, None))
-                    label { "Address or code" input name="code" required autocomplete="off"; }
+                    label.whole { "Address or code" input name="code" required autocomplete="off"; }
                     label { "Shop id" input name="shop_id" inputmode="numeric" pattern="[0-9]*" placeholder="if not in the address"; }
                     label { "or main account id" input name="main_account_id" inputmode="numeric" pattern="[0-9]*"
                         placeholder="for all its shops"; }

@@ -166,7 +166,7 @@ async fn a_destination_is_paused_and_resumed_with_the_keyboard() {
     stage.order("B3").await;
     stage.app.until("SELECT count(*) FROM pushbox.jobs WHERE waiting_on LIKE 'paused by a person%'").await;
     stage.browser.click("[aria-label^='Resume sheet']").await;
-    stage.browser.until("document.querySelector(\"[aria-label^='Pause sheet']\")").await;
+    stage.browser.until("!!document.querySelector(\"[aria-label^='Pause sheet']\")").await;
     stage.app.drain().await;
     stage.end().await;
 }

@@ -66,7 +66,7 @@ async fn names_that_others_chose_are_text_and_can_be_acted_on() {
         assert!(!after.contains("<b>&"), "{path}: {after}");
         match path {
             "/dashboard/destinations/pause" => {
-                assert!(after.contains("action=\"/dashboard/destinations/resume\""))
+                assert!(after.contains("action=\"/dashboard/destinations/resume\""));
             }
             "/dashboard/shops/disable" => assert!(after.contains("action=\"/dashboard/shops/enable\"")),
             _ => {}
@@ -168,8 +168,8 @@ async fn push_settings_are_shown_changed_after_a_preview_and_never_by_it() {
     let on = settings["on"].as_array().expect("codes").clone();
     assert!(on.contains(&json!(4)), "{settings}");
     // All boxes stay checked but that of code 4, and a shop is blocked.
-    let boxes: String =
-        on.iter().filter(|code| **code != json!(4)).map(|code| format!("&code={code}")).collect();
+    let boxes = on.iter().filter(|code| **code != json!(4)).map(|code| format!("&code={code}"));
+    let boxes = boxes.collect::<Vec<_>>().concat();
     let form = format!("/shopee/preview?partner_id={PARTNER}&callback_url={CALLBACK}{boxes}&blocked={SHOP}");
     let (_, preview) = app.page(&form).await;
     assert!(

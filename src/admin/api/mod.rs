@@ -81,6 +81,12 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(schedules::run_schedule))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .merge(outside())
+}
+
+/// What is about those outside: whose orders they are, and where effects go.
+fn outside() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
         .routes(routes!(shops::list_shops))
         .routes(routes!(shops::get_shop))
         .routes(routes!(shops::make_authorization_link))

@@ -9,15 +9,15 @@ const NAME: &str = "destinations";
 
 pub(super) async fn look(pool: &PgPool) -> Vec<Check> {
     match list(pool, &[], None).await {
-        Ok(all) => all.into_iter().filter_map(finding).collect(),
+        Ok(all) => all.iter().filter_map(finding).collect(),
         Err(error) => {
             vec![Check::failed(NAME, error.to_string(), "Check DATABASE_URL and the server's log.")]
         }
     }
 }
 
-fn finding(one: Destination) -> Option<Check> {
-    let Destination { kind, name, state, .. } = &one;
+fn finding(one: &Destination) -> Option<Check> {
+    let Destination { kind, name, state, .. } = one;
     if one.paused_at.is_some() {
         let why = one.paused_reason.as_deref().unwrap_or_default();
         let remedy = format!("`pushbox destinations resume {kind} {name}` when it may be used again.");
