@@ -64,6 +64,9 @@ pub struct PushSettingsChange {
 /// Calls of Shopee that people ask for.
 #[async_trait]
 pub trait ShopeeOperations: Debug + Send + Sync {
+    /// The apps there are, that of `PARTNER_ID` first.
+    fn partner_ids(&self) -> Vec<i64>;
+
     /// The link at which a seller authorizes an app; none: that of `PARTNER_ID`, here and below.
     fn authorization_link(
         &self,

@@ -45,6 +45,10 @@ impl Operations {
 
 #[async_trait]
 impl ShopeeOperations for Operations {
+    fn partner_ids(&self) -> Vec<i64> {
+        self.apps.iter().map(|app| app.partner_id()).collect()
+    }
+
     fn authorization_link(
         &self,
         partner_id: Option<i64>,

@@ -7,6 +7,7 @@ mod audit;
 mod completions;
 mod console;
 mod demo;
+mod destinations;
 mod doctor;
 mod events;
 mod explain;
@@ -27,6 +28,7 @@ mod send;
 mod serve;
 mod sheet;
 mod shopee;
+mod shops;
 mod show;
 mod shutdown;
 mod simulate;
@@ -83,6 +85,8 @@ enum Command {
     Explain(explain::Arguments),
     Stats(stats::Arguments),
     Queues(queues::Arguments),
+    Destinations(destinations::Arguments),
+    Shops(shops::Arguments),
     Events(events::Arguments),
     Jobs(jobs::Arguments),
     Replay(replay::Arguments),
@@ -209,6 +213,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Explain(arguments) => explain::run(&arguments, config),
         Command::Stats(arguments) => stats::run(&arguments, config),
         Command::Queues(arguments) => queues::run(&arguments, config),
+        Command::Destinations(arguments) => destinations::run(&arguments, config),
+        Command::Shops(arguments) => shops::run(&arguments, config),
         Command::Events(arguments) => events::run(&arguments, config),
         Command::Jobs(arguments) => jobs::run(&arguments, config),
         Command::Replay(arguments) => replay::run(&arguments, config),

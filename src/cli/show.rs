@@ -41,6 +41,11 @@ pub(super) const fn number(title: &'static str, cell: fn(&Value) -> String) -> C
 }
 
 impl Show {
+    /// Shown once, as what a change came to.
+    pub(super) const fn once(json: bool) -> Self {
+        Self { json, watch: None }
+    }
+
     /// Asks and shows, once or until Ctrl-C.
     #[expect(clippy::print_stdout, reason = "what was asked for")]
     pub(super) async fn answer<A>(&self, ask: A, render: impl Fn(&Value) -> String) -> Result<(), Failure>

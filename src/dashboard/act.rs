@@ -14,7 +14,7 @@ use crate::admin::AdminState;
 use crate::admin::api::bulk_operations::{self, BulkAction, BulkFilter, BulkRequest};
 use crate::admin::api::job_changes::Idle;
 use crate::admin::api::queues::{self, PauseRequest};
-use crate::admin::api::{destinations, event_replays, job_changes, replays, schedules};
+use crate::admin::api::{event_replays, job_changes, replays, schedules};
 use crate::admin::error::ApiError;
 use crate::admin::extract::{Form, Json as Body, Path, said};
 use crate::admin::frame::RequestId;
@@ -86,25 +86,6 @@ pub(super) async fn schedule(
         _ => return Err(ApiError::not_found("action")),
     }
     Ok(back(said))
-}
-
-/// Which destination.
-#[derive(Debug, Deserialize)]
-pub(super) struct Reset {
-    kind: String,
-    name: String,
-    next: Option<String>,
-}
-
-/// Puts a destination back into use. Its name is in the form, because it may be a URL.
-pub(super) async fn reset_destination(
-    State(state): State<AdminState>,
-    Extension(request_id): Extension<RequestId>,
-    Form(reset): Form<Reset>,
-) -> Acted {
-    let place = Path((reset.kind, reset.name));
-    let _answer = destinations::reset_destination(State(state), Extension(request_id), place).await?;
-    Ok(back(Said { next: reset.next, ..Said::default() }))
 }
 
 /// Which jobs, as the form of the preview carries it.

@@ -20,6 +20,10 @@ pub(super) enum Place {
     Jobs,
     Replays,
     Queues,
+    Destinations,
+    Shops,
+    Shopee,
+    Reconciliations,
     Schedules,
     Rejections,
     Actions,
@@ -86,6 +90,10 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
         (Place::Jobs, "/dashboard/jobs?state=dead", "Jobs"),
         (Place::Replays, "/dashboard/replays", "Replays"),
         (Place::Queues, "/dashboard/queues", "Queues"),
+        (Place::Destinations, "/dashboard/destinations", "Destinations"),
+        (Place::Shops, "/dashboard/shops", "Shops"),
+        (Place::Shopee, "/dashboard/shopee", "Shopee"),
+        (Place::Reconciliations, "/dashboard/reconciliations", "Comparisons"),
         (Place::Schedules, "/dashboard/schedules", "Schedules"),
         (Place::Rejections, "/dashboard/rejections", "Refused"),
         (Place::Settings, "/dashboard/settings", "Settings"),
@@ -115,7 +123,7 @@ pub(super) fn page(title: &str, place: Place, look: &Look, body: &Markup) -> Htm
                 footer.quiet {
                     "pushbox " (env!("CARGO_PKG_VERSION")) " · as of "
                     span #as-of { (time::full(look.now)) }
-                    " · keys: / search, o e r j p q s t f a pages"
+                    " · keys: / search, o e r j p q d h y c s t f a pages"
                 }
             }
         }
@@ -151,11 +159,10 @@ pub(super) fn restrictions(filter: &impl Serialize) -> Markup {
 /// A word with a colour that says how good it is.
 pub(super) fn badge(word: &str) -> Markup {
     let tone = match word {
-        "done" | "running" | "alive" | "sent" | "closed" | "accepted" => "good",
-        "dead" | "failed" | "open" | "silent" => "bad",
-        "pending" | "ready" | "waiting" | "paused" | "intended" | "uncertain" | "half_open" | "near_miss" => {
-            "busy"
-        }
+        "done" | "running" | "alive" | "sent" | "closed" | "accepted" | "active" | "normal" => "good",
+        "dead" | "failed" | "open" | "silent" | "reauthorize" | "suspended" => "bad",
+        "pending" | "ready" | "waiting" | "paused" | "intended" | "uncertain" | "half_open" | "near_miss"
+        | "asked" | "warning" => "busy",
         _ => "plain",
     };
     // A breaker's state, in words of people.
@@ -163,6 +170,7 @@ pub(super) fn badge(word: &str) -> Markup {
         "closed" => "in use".to_owned(),
         "open" => "out of use".to_owned(),
         "half_open" => "being tried".to_owned(),
+        "reauthorize" => "to be authorized again".to_owned(),
         other => other.replace('_', " "),
     };
     html! { span.badge.(tone) { (said) } }

@@ -8,6 +8,7 @@ mod act;
 mod actions;
 mod bulk;
 mod chart;
+mod destinations;
 mod event;
 mod events;
 mod job;
@@ -18,11 +19,14 @@ mod order;
 mod orders;
 mod overview;
 mod queues;
+mod reconciliations;
 mod rejections;
 mod replays;
 mod schedules;
 mod session;
 mod settings;
+mod shopee;
+mod shops;
 mod sign_in;
 mod time;
 
@@ -68,7 +72,16 @@ pub fn router(state: AdminState) -> Router {
         .route("/dashboard/bulk/{id}/cancel", post(act::cancel_bulk))
         .route("/dashboard/queues", get(queues::show))
         .route("/dashboard/queues/{queue}/{action}", post(act::queue))
-        .route("/dashboard/destinations/reset", post(act::reset_destination))
+        .route("/dashboard/destinations", get(destinations::show))
+        .route("/dashboard/destinations/{action}", post(destinations::act))
+        .route("/dashboard/shops", get(shops::show))
+        .route("/dashboard/shops/authorization-link", post(shops::link))
+        .route("/dashboard/shops/exchange", post(shops::exchange))
+        .route("/dashboard/shops/{action}", post(shops::act))
+        .route("/dashboard/shopee", get(shopee::show).post(shopee::change))
+        .route("/dashboard/shopee/preview", get(shopee::preview))
+        .route("/dashboard/reconciliations", get(reconciliations::list).post(reconciliations::ask))
+        .route("/dashboard/reconciliations/{id}", get(reconciliations::show))
         .route("/dashboard/schedules", get(schedules::show))
         .route("/dashboard/schedules/{name}/{action}", post(act::schedule))
         .route("/dashboard/rejections", get(rejections::list))

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::chart::{Series, chart};
-use super::layout::{self, Look, Place, badge, number};
+use super::layout::{self, Look, Place, number};
 use super::{events, queues, time};
 use crate::admin::AdminState;
 use crate::admin::api::alerts::{self, AlertQuery, AlertView};
@@ -52,7 +52,7 @@ pub(super) async fn show(
             section.card { h2 { a href="/dashboard/queues" { "Queues" } } (queues::table(&numbers.queues)) }
             section.card { h2 { "From push to done " small.quiet { "last hour" } } (latency(&numbers)) }
             section.card { h2 { "By code " small.quiet { "last 24 hours" } } (codes(&numbers)) }
-            section.card { h2 { a href="/dashboard/queues" { "Destinations and shops" } } (places(&destinations)) }
+            section.card { h2 { a href="/dashboard/destinations" { "Destinations and shops" } } (places(&destinations)) }
         }
         section.card {
             h2 { a href="/dashboard/events" { "Latest events" } }
@@ -138,13 +138,13 @@ fn troubles(queues: &[QueueView]) -> Vec<(String, Option<String>)> {
 fn places(destinations: &[DestinationView]) -> Markup {
     const SHOWN: usize = 12;
     let mut sorted: Vec<_> = destinations.iter().collect();
-    sorted.sort_by_key(|one| one.state == "closed");
+    sorted.sort_by_key(|one| one.state == "closed" && one.paused_at.is_none());
     html! {
         @if sorted.is_empty() { p.quiet { "None was called so far." } }
         ul.plain-list { @for one in sorted.iter().take(SHOWN) { li {
-            (badge(&one.state)) " " span.quiet { (one.kind) } " " span.id { (one.name) }
+            (super::destinations::state(one)) " " span.quiet { (one.kind) } " " span.id { (one.name) }
         } } }
-        @if sorted.len() > SHOWN { p { a href="/dashboard/queues" { "all " (sorted.len()) } } }
+        @if sorted.len() > SHOWN { p { a href="/dashboard/destinations" { "all " (sorted.len()) } } }
     }
 }
 
@@ -183,7 +183,7 @@ fn verdict(
                         p.quiet { (alert.remedy) }
                     } }
                     @for one in shut(destinations, now) { li {
-                        a href="/dashboard/queues" { (one.kind) " " span.id { (one.name) } " is out of use" }
+                        a href="/dashboard/destinations" { (one.kind) " " span.id { (one.name) } " is out of use" }
                         @if let Some(reason) = &one.reason { p.quiet { (reason) } }
                     } }
                     @for (words, link) in &troubles {

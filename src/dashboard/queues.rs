@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Html;
 use maud::{Markup, html};
 
+use super::destinations as pages;
 use super::layout::{self, Look, Place, badge, number};
 use super::time;
 use crate::admin::AdminState;
@@ -20,7 +21,7 @@ pub(super) async fn show(
 ) -> Result<Html<String>, ApiError> {
     let look = Look::live(&state, access);
     let (queues, workers) = (queues::read(&state).await?, workers::read(&state).await?);
-    let destinations = destinations::read(&state).await?;
+    let destinations = troubled(destinations::read(&state).await?);
     let body = html! {
         section.card {
             h1 { "Queues" }
@@ -29,7 +30,12 @@ pub(super) async fn show(
                 @for queue in &queues { (steer(queue)) }
             }
         }
-        section.card { h2 { "Destinations" } (destination_table(&destinations, &look)) }
+        section.card {
+            h2 { a href="/dashboard/destinations" { "Destinations" } }
+            @if destinations.is_empty() {
+                p.quiet { "All are in use, and nothing waits for one. " a href="/dashboard/destinations" { "All destinations" } }
+            } @else { (pages::table(&destinations, &look, "/dashboard/queues")) }
+        }
         section.card { h2 { "Processes" } (worker_table(&workers, &look)) }
     };
     Ok(layout::page("Queues", Place::Queues, &look, &body))
@@ -81,35 +87,12 @@ fn steer(queue: &QueueView) -> Markup {
     }
 }
 
-fn destination_table(destinations: &[DestinationView], look: &Look) -> Markup {
-    html! {
-        @if destinations.is_empty() {
-            p.quiet { "None was limited, paused or failed so far: they are listed when something happened." }
-        } @else {
-            table.stack {
-                thead { tr { th { "Destination" } th { "State" } th { "Why" } th { span.unseen { "Do" } } } }
-                tbody { @for one in destinations { tr {
-                    td { span.quiet { (one.kind) } " " span.id { (one.name) } }
-                    td { (badge(&one.state)) @if one.pace > 1.0 { " " span.quiet { (format!("{:.1}× slower", one.pace)) } } }
-                    td.error {
-                        @if let Some(reason) = &one.reason { p.fault { (reason) } }
-                        @else if let Some(error) = &one.last_error { p.quiet { "last failure: " (error) } }
-                        @if let Some(until) = one.paused_until.filter(|until| *until > look.now) {
-                            p.quiet { "tried again " (time::ago(until, look.now)) }
-                        }
-                    }
-                    td { @if look.access == Access::Full && (one.state != "closed" || one.paused_until.is_some_and(|until| until > look.now)) {
-                        form method="post" action="/dashboard/destinations/reset" {
-                            input type="hidden" name="kind" value=(one.kind);
-                            input type="hidden" name="name" value=(one.name);
-                            input type="hidden" name="next" value="/dashboard/queues";
-                            button.small type="submit" aria-label={ "Use " (one.kind) " " (one.name) " again" } { "Use again" }
-                        }
-                    } }
-                } } }
-            }
-        }
-    }
+/// Those that are not used as usual; all are on a page of their own.
+fn troubled(destinations: Vec<DestinationView>) -> Vec<DestinationView> {
+    let troubled = |one: &DestinationView| {
+        one.paused_at.is_some() || one.paused_until.is_some() || one.state != "closed" || one.waiting_jobs > 0
+    };
+    destinations.into_iter().filter(troubled).collect()
 }
 
 fn worker_table(workers: &[WorkerView], look: &Look) -> Markup {

@@ -58,22 +58,25 @@ pub async fn retry_dead(connection: &mut PgConnection, id: i64) -> Result<bool, 
     Ok(retried.is_some())
 }
 
-/// Makes jobs that wait for a destination due at once, in the order they had. Returns how many. Wake the workers
-/// after the commit.
+/// Makes jobs that wait for a destination due at once, in the order they had: those of a batch key, or, for what
+/// stands in the way of all of them, those of the whole queue. Returns how many. Wake the workers after the commit.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn hasten(
     connection: &mut PgConnection,
     queue: Queue,
-    batch_key: &str,
+    batch_key: Option<&str>,
 ) -> Result<u64, sqlx::Error> {
-    super::hold::let_claim(connection, queue, batch_key).await?;
+    if let Some(batch_key) = batch_key {
+        super::hold::let_claim(connection, queue, batch_key).await?;
+    }
     // All are moved by the same span, so that the last of them is due now.
     let done = sqlx::query(
         "WITH waiting AS (
              SELECT id, run_at, max(run_at) OVER () AS latest FROM pushbox.jobs
-             WHERE queue = $1 AND batch_key = $2 AND state = 'ready' AND waiting_on IS NOT NULL AND run_at > now()
+             WHERE queue = $1 AND ($2::text IS NULL OR batch_key = $2) AND state = 'ready'
+               AND waiting_on IS NOT NULL AND run_at > now()
          )
          UPDATE pushbox.jobs j SET run_at = now() - (w.latest - w.run_at)
          FROM waiting w WHERE j.id = w.id AND j.state = 'ready' AND j.run_at > now()",

@@ -239,7 +239,7 @@ impl RefreshTokens {
         let doublings = refresh.refresh_failures.clamp(0, 16).unsigned_abs();
         let after = BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
         let mut transaction = store::begin(&self.pool).await?;
-        give_back(&mut transaction, PLATFORM, &refresh.shop_id, lease, spent, after).await?;
+        give_back(&mut transaction, PLATFORM, &refresh.shop_id, lease, spent, after, reason).await?;
         if refresh.refresh_failures + 1 >= WORTH_TELLING {
             tell_failing(&mut transaction, PLATFORM, &refresh.shop_id, reason).await?;
         }

@@ -12,16 +12,18 @@
 //! ended without a word, or whose worker is gone, leaves the next one the try. Whoever waits is charged no
 //! attempt. A breaker that opens raises one alert, however often it opens again; the one that closes resolves it.
 //! Breaker and alert change together or not at all, so whatever changes them takes a transaction, not a connection.
+//!
+//! A person's pause ([`crate::store::destination_lists::pause_by_hand`]) stands above all of this: while it lasts
+//! nobody is admitted, not to try it either, and no success and no reset ends it.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::store;
 use crate::store::alerts::{self, Alert, Severity};
-use crate::store::destinations::Paused;
+use crate::store::destinations::{Paused, by_hand};
 
 /// Failures in a row that open a breaker.
 const THRESHOLD: i32 = 5;
@@ -56,6 +58,7 @@ pub struct Prober {
 
 #[derive(sqlx::FromRow)]
 struct Standing {
+    by_hand: Option<String>,
     state: String,
     pause: Option<f64>,
     probed: bool,
@@ -82,7 +85,8 @@ pub async fn admit(
     prober: Prober,
 ) -> Result<Admission, sqlx::Error> {
     let standing: Option<Standing> = sqlx::query_as(concat!(
-        "SELECT state, reason, extract(epoch FROM paused_until - clock_timestamp())::float8 AS pause, ",
+        "SELECT CASE WHEN paused_at IS NOT NULL THEN coalesce(paused_reason, '') END AS by_hand, state, reason,
+                extract(epoch FROM paused_until - clock_timestamp())::float8 AS pause, ",
         probed!(),
         " AS probed FROM pushbox.destinations d WHERE kind = $1 AND name = $2",
     ))
@@ -91,6 +95,9 @@ pub async fn admit(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(standing) = standing else { return Ok(Admission::Free) };
+    if let Some(reason) = standing.by_hand {
+        return Ok(Admission::Paused(by_hand(&reason)));
+    }
     if let Some(seconds) = standing.pause.filter(|seconds| *seconds > 0.0) {
         let reason = standing.reason.unwrap_or_default();
         return Ok(Admission::Paused(Paused { remaining: Duration::from_secs_f64(seconds), reason }));
@@ -117,7 +124,7 @@ async fn claim_probe(
          SET state = 'half_open', probe_until = clock_timestamp() + $3 * interval '1 second',
              probe_job = $4, probe_claim = $5, updated_at = now()
          WHERE kind = $1 AND name = $2 AND coalesce(paused_until <= clock_timestamp(), true)
-           AND state IN ('open', 'half_open') AND NOT ",
+           AND paused_at IS NULL AND state IN ('open', 'half_open') AND NOT ",
         probed!(),
     ))
     .bind(kind)
@@ -290,8 +297,8 @@ async fn close(
     Ok(opened)
 }
 
-/// Closes a breaker and ends a pause, because a person says so. None: there is no such destination; else
-/// whether there was anything to end.
+/// Closes a breaker and ends a pause that came of failures, because a person says so; a pause that a person made
+/// stays. None: there is no such destination; else whether there was anything to end.
 ///
 /// # Errors
 /// When the database refuses.
@@ -318,49 +325,6 @@ pub async fn reset(
         resolve(transaction, kind, name).await?;
     }
     Ok(held)
-}
-
-/// A destination as people look at it.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Destination {
-    /// A platform, `sheet`, `telegram`, `google` or `forward`.
-    pub kind: String,
-    /// Shop, spreadsheet, chat, URL.
-    pub name: String,
-    /// `closed`, `open` or `half_open`.
-    pub state: String,
-    /// Failures in a row.
-    pub failures: i32,
-    /// Since when it is not closed.
-    pub opened_at: Option<DateTime<Utc>>,
-    /// Not used before; none when that is over.
-    pub paused_until: Option<DateTime<Utc>>,
-    /// Why it is not used, and what to do.
-    pub reason: Option<String>,
-    /// How many times slower than set it is used.
-    pub pace: f32,
-    /// How it failed last.
-    pub last_error: Option<String>,
-    /// When it failed last.
-    pub last_failure_at: Option<DateTime<Utc>>,
-    /// When it last worked after a failure.
-    pub last_success_at: Option<DateTime<Utc>>,
-}
-
-/// Every destination that was ever limited, paused or failed; those in trouble first.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn list_destinations(executor: impl PgExecutor<'_>) -> Result<Vec<Destination>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT kind, name, state, failures, opened_at, pace, last_error, last_failure_at, last_success_at,
-                CASE WHEN paused_until > clock_timestamp() THEN paused_until END AS paused_until,
-                CASE WHEN state <> 'closed' OR paused_until > clock_timestamp() THEN reason END AS reason
-         FROM pushbox.destinations
-         ORDER BY state = 'closed', paused_until > clock_timestamp() IS NOT TRUE, kind, name",
-    )
-    .fetch_all(executor)
-    .await
 }
 
 /// Tells people once that a destination is out of use.

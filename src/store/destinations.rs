@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+/// How often whoever waits for a destination that a person has paused looks again; a resume lets them go at once.
+const LOOK_AGAIN: Duration = Duration::from_mins(5);
+
 /// Why a destination cannot be used now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paused {
@@ -14,7 +17,12 @@ pub struct Paused {
     pub reason: String,
 }
 
-/// The pause of a destination, if it is paused now.
+/// The pause of a destination that a person has paused for `reason`.
+pub(super) fn by_hand(reason: &str) -> Paused {
+    Paused { remaining: LOOK_AGAIN, reason: format!("paused by a person: {reason}") }
+}
+
+/// The pause of a destination, if it is paused now: by a person, or because of how it answered.
 ///
 /// # Errors
 /// When the database refuses.
@@ -23,18 +31,45 @@ pub async fn find_pause(
     kind: &str,
     name: &str,
 ) -> Result<Option<Paused>, sqlx::Error> {
-    let paused: Option<(f64, Option<String>)> = sqlx::query_as(
-        "SELECT extract(epoch FROM paused_until - clock_timestamp())::float8, reason FROM pushbox.destinations
-         WHERE kind = $1 AND name = $2 AND paused_until > clock_timestamp()",
+    type Found = (Option<String>, Option<f64>, Option<String>);
+    let paused: Option<Found> = sqlx::query_as(
+        "SELECT CASE WHEN paused_at IS NOT NULL THEN coalesce(paused_reason, '') END,
+                extract(epoch FROM paused_until - clock_timestamp())::float8, reason
+         FROM pushbox.destinations
+         WHERE kind = $1 AND name = $2 AND (paused_at IS NOT NULL OR paused_until > clock_timestamp())",
     )
     .bind(kind)
     .bind(name)
     .fetch_optional(connection)
     .await?;
-    Ok(paused.map(|(seconds, reason)| Paused {
-        remaining: Duration::from_secs_f64(seconds.max(0.0)),
-        reason: reason.unwrap_or_default(),
+    Ok(paused.map(|(person, seconds, reason)| match person {
+        Some(person) => by_hand(&person),
+        None => Paused {
+            remaining: Duration::from_secs_f64(seconds.unwrap_or(0.0).max(0.0)),
+            reason: reason.unwrap_or_default(),
+        },
     }))
+}
+
+/// The pause that a person made, for whoever was admitted and is at work: what the others pause for, that one has
+/// found out itself.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_pause_by_hand(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+) -> Result<Option<Paused>, sqlx::Error> {
+    let reason: Option<String> = sqlx::query_scalar(
+        "SELECT coalesce(paused_reason, '') FROM pushbox.destinations
+         WHERE kind = $1 AND name = $2 AND paused_at IS NOT NULL",
+    )
+    .bind(kind)
+    .bind(name)
+    .fetch_optional(connection)
+    .await?;
+    Ok(reason.map(|reason| by_hand(&reason)))
 }
 
 /// Pauses a destination for `pause` from now, or longer if it is paused for longer already.
@@ -66,7 +101,8 @@ pub async fn pause(
 
 /// Takes one unit of a destination's rate budget (generic cell rate algorithm: one unit every `interval`,
 /// up to `burst` of them at once). None: go ahead; else how long to wait before asking again. A destination
-/// that was slowed down ([`slow_down`]) gets less, and with each unit it takes a little more again.
+/// that was slowed down ([`slow_down`]) gets less, and with each unit it takes a little more again; one that a
+/// person has paused gets nothing.
 ///
 /// # Errors
 /// When the database refuses.
@@ -86,7 +122,7 @@ pub async fn take_budget(
                             + $3 * d.pace * interval '1 second',
              pace = greatest(1, d.pace * 0.97),
              updated_at = now()
-         WHERE coalesce(d.next_free_at, clock_timestamp())
+         WHERE d.paused_at IS NULL AND coalesce(d.next_free_at, clock_timestamp())
                <= clock_timestamp() + $3 * ($4 - 1) * interval '1 second'
          RETURNING true",
     )
@@ -100,14 +136,15 @@ pub async fn take_budget(
         return Ok(None);
     }
     let wait: f64 = sqlx::query_scalar(
-        "SELECT coalesce(extract(epoch FROM next_free_at - clock_timestamp()
-                - $3 * ($4 - 1) * interval '1 second')::float8, 0)
+        "SELECT CASE WHEN paused_at IS NOT NULL THEN $5 ELSE coalesce(extract(epoch FROM
+                next_free_at - clock_timestamp() - $3 * ($4 - 1) * interval '1 second')::float8, 0) END
          FROM pushbox.destinations WHERE kind = $1 AND name = $2",
     )
     .bind(kind)
     .bind(name)
     .bind(interval.as_secs_f64())
     .bind(f64::from(burst.max(1)))
+    .bind(LOOK_AGAIN.as_secs_f64())
     .fetch_one(connection)
     .await?;
     Ok(Some(Duration::from_secs_f64(wait.max(0.001))))

@@ -18,6 +18,7 @@ pub mod audit;
 pub mod breakers;
 pub mod call_budget;
 pub mod deliveries;
+pub mod destination_lists;
 pub mod destinations;
 pub mod event_reads;
 pub mod events;

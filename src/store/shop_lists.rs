@@ -29,6 +29,8 @@ pub struct ShopListRow {
     pub refreshed_at: Option<DateTime<Utc>>,
     /// Failed refreshes since.
     pub refresh_failures: i32,
+    /// Why the last refresh failed.
+    pub refresh_error: Option<String>,
     /// When the seller authorized.
     pub authorized_at: Option<DateTime<Utc>>,
     /// When that ends.
@@ -49,7 +51,7 @@ pub async fn list(
         "SELECT s.platform, s.shop_id, s.partner_id, s.state, s.state_reason, s.region,
                 CASE WHEN s.access_token IS NULL THEN 'none' WHEN s.access_token LIKE 'plain:%' THEN 'plain'
                      ELSE 'sealed' END AS tokens,
-                s.access_expires_at, s.refreshed_at, s.refresh_failures, s.authorized_at,
+                s.access_expires_at, s.refreshed_at, s.refresh_failures, s.refresh_error, s.authorized_at,
                 s.authorization_expires_at, coalesce(w.jobs, 0) AS waiting_jobs
          FROM pushbox.shops s
          LEFT JOIN (SELECT batch_key, count(*) AS jobs FROM pushbox.jobs

@@ -107,7 +107,7 @@ pub async fn store_pair(
     let done = sqlx::query(
         "UPDATE pushbox.shops SET access_token = $4, refresh_token = $5, access_expires_at = $6,
              token_version = token_version + 1, refreshed_at = now(), refresh_lease = NULL,
-             refresh_lease_until = NULL, refresh_intent_at = NULL, refresh_failures = 0, refresh_after = NULL,
+             refresh_lease_until = NULL, refresh_intent_at = NULL, refresh_failures = 0, refresh_error = NULL, refresh_after = NULL,
              state = CASE WHEN state = 'reauthorize' THEN 'active' ELSE state END,
              state_reason = CASE WHEN state = 'reauthorize' THEN NULL ELSE state_reason END, updated_at = now()
          WHERE platform = $1 AND shop_id = $2 AND token_version = $3",
@@ -148,7 +148,7 @@ pub async fn authorize(
              access_token = excluded.access_token, refresh_token = excluded.refresh_token,
              access_expires_at = excluded.access_expires_at, refreshed_at = now(), authorized_at = now(),
              token_version = s.token_version + 1, refresh_lease = NULL, refresh_lease_until = NULL,
-             refresh_intent_at = NULL, refresh_failures = 0, refresh_after = NULL,
+             refresh_intent_at = NULL, refresh_failures = 0, refresh_error = NULL, refresh_after = NULL,
              state = 'active', state_reason = NULL, updated_at = now()",
     )
     .bind(platform)
@@ -181,11 +181,13 @@ pub async fn give_back(
     lease: Uuid,
     spent: bool,
     after: Duration,
+    reason: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE pushbox.shops SET refresh_lease = NULL, refresh_lease_until = NULL,
              refresh_intent_at = CASE WHEN $4 THEN refresh_intent_at END,
-             refresh_failures = refresh_failures + 1, refresh_after = now() + $5 * interval '1 second'
+             refresh_failures = refresh_failures + 1, refresh_after = now() + $5 * interval '1 second',
+             refresh_error = $6
          WHERE platform = $1 AND shop_id = $2 AND refresh_lease = $3",
     )
     .bind(platform)
@@ -193,6 +195,7 @@ pub async fn give_back(
     .bind(lease)
     .bind(spent)
     .bind(after.as_secs_f64())
+    .bind(reason)
     .execute(connection)
     .await?;
     Ok(())

@@ -147,6 +147,49 @@ async fn a_dead_group_is_retried_and_a_queue_is_paused_and_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_destination_is_paused_and_resumed_with_the_keyboard() {
+    let Some(mut stage) = Stage::start().await else { return };
+    stage.sign_in(TOKEN).await;
+    stage.browser.press("d").await;
+    stage.browser.arrive("/dashboard/destinations").await;
+    stage.browser.ask("document.querySelector(\"[aria-label^='Pause sheet']\").focus()").await;
+    stage.browser.press("Enter").await;
+    stage.browser.until("document.activeElement.closest('details').open").await;
+    stage.browser.press("Tab").await;
+    stage.browser.until("document.activeElement.name === 'reason'").await;
+    stage.browser.enter("the sheet moves").await;
+    // What happens meanwhile takes nothing from what is being written.
+    stage.order("B2").await;
+    stage.browser.until("document.activeElement.value === 'the sheet moves'").await;
+    stage.browser.press("Enter").await;
+    stage.browser.reads("the sheet moves").await;
+    stage.order("B3").await;
+    stage.app.until("SELECT count(*) FROM pushbox.jobs WHERE waiting_on LIKE 'paused by a person%'").await;
+    stage.browser.click("[aria-label^='Resume sheet']").await;
+    stage.browser.until("!!document.querySelector(\"[aria-label^='Pause sheet']\")").await;
+    stage.app.drain().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_settings_are_changed_after_a_look_at_what_would_change() {
+    let Some(mut stage) = Stage::start().await else { return };
+    stage.sign_in(TOKEN).await;
+    stage.browser.press("y").await;
+    stage.browser.arrive("/dashboard/shopee").await;
+    stage.browser.click("summary").await;
+    stage.browser.click("input[name=code][value='4']").await;
+    stage.browser.click("form[action='/dashboard/shopee/preview'] button").await;
+    stage.browser.reads("code 4").await;
+    stage.browser.click("form[action='/dashboard/shopee'] button").await;
+    stage.browser.arrive("/dashboard/shopee").await;
+    stage.browser.reads("Push settings of app").await;
+    let off = stage.browser.ask("document.querySelector('input[name=code][value=\"4\"]').checked").await;
+    assert_eq!(off, false);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_open_page_follows_what_happens_without_a_flicker() {
     let Some(mut stage) = Stage::start().await else { return };
     stage.sign_in(TOKEN).await;
@@ -182,9 +225,17 @@ async fn who_may_only_read_has_nothing_to_press() {
     let Some(mut stage) = Stage::start().await else { return };
     stage.dead_jobs(1).await;
     stage.sign_in(READ_TOKEN).await;
-    for path in
-        ["/dashboard/jobs?state=dead", "/dashboard/queues", "/dashboard/settings", "/dashboard/replays"]
-    {
+    for path in [
+        "/dashboard/jobs?state=dead",
+        "/dashboard/queues",
+        "/dashboard/schedules",
+        "/dashboard/settings",
+        "/dashboard/replays",
+        "/dashboard/destinations",
+        "/dashboard/shops",
+        "/dashboard/shopee",
+        "/dashboard/reconciliations",
+    ] {
         stage.open(path).await;
         stage.browser.reads("read only").await;
         let buttons = stage.browser.ask("document.querySelectorAll('main form[method=post]').length").await;
@@ -249,6 +300,19 @@ async fn pages(stage: &Stage) -> Vec<String> {
     .fetch_one(&stage.app.pool)
     .await
     .expect("an event and a dead job");
+    for sql in [
+        "INSERT INTO pushbox.destinations (kind, name, state, paused_until, opened_at, reason, pace) VALUES
+             ('forward', 'https://erp.example.com/a/very/long/path/that/does/not/break/by/itself?and=more', 'open',
+              now() + interval '5 minutes', now(), 'HTTP 503', 2)",
+        "INSERT INTO pushbox.destinations (kind, name, paused_at, paused_reason) VALUES
+             ('sheet', 'another', now(), 'it moves')",
+        "INSERT INTO pushbox.shops (platform, shop_id, state, state_reason, refresh_failures, refresh_error) VALUES
+             ('shopee', '77', 'reauthorize', 'the seller has taken it back', 4, 'HTTP 502')",
+        "INSERT INTO pushbox.reconciliations (platform, shop_id, kind, time_from, time_to, state, error)
+         VALUES ('shopee', '77', 'manual', now() - interval '1 day', now(), 'failed', 'refused')",
+    ] {
+        sqlx::query(sql).execute(&stage.app.pool).await.expect(sql);
+    }
     let mut pages: Vec<String> = [
         "",
         "?window=week",
@@ -262,6 +326,12 @@ async fn pages(stage: &Stage) -> Vec<String> {
         "/replays",
         "/replays/preview?target=events&hours=24",
         "/queues",
+        "/destinations",
+        "/shops",
+        "/shopee",
+        "/shopee/preview?code=3",
+        "/reconciliations",
+        "/reconciliations/1",
         "/schedules",
         "/settings",
         "/settings?saved=3",
@@ -290,6 +360,11 @@ async fn every_page_fits_a_phone_and_is_accessible() {
         for (width, dark) in [(1280, false), (390, true), (390, false)] {
             stage.browser.window(width, dark).await;
             stage.open(&format!("/dashboard{page}")).await;
+            // What is folded has to fit and be accessible, too.
+            stage
+                .browser
+                .ask("document.querySelectorAll('details').forEach((one) => (one.open = true)); true")
+                .await;
             let wide = stage.browser.ask("document.documentElement.scrollWidth").await;
             if wide.as_u64() > Some(width.into()) {
                 faults.push(format!("{page} at {width}: is {wide} wide"));

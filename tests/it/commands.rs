@@ -318,3 +318,49 @@ async fn jobs_that_wait_are_cancelled_with_care() {
     said(&run(url, &["queues", "resume", "sheet"]).await, 0);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shops_and_destinations_are_steered_from_a_terminal() {
+    let app = TestApp::start().await;
+    app.until("SELECT count(*) FROM pushbox.shops WHERE access_expires_at > now()").await;
+    let listed = app.command(&["shops"]).await;
+    assert!(listed.contains("10000001") && listed.contains("active"), "{listed}");
+    let one: Value =
+        serde_json::from_str(&app.command(&["shops", "show", "10000001", "--json"]).await).expect("JSON");
+    assert_eq!((&one["shop"]["state"], &one["shop"]["tokens"]), (&"active".into(), &"sealed".into()));
+    said(&app.output(&["shops", "show", "77"]).await, 3);
+    // Nobody is there to be asked.
+    let asked = said(&app.output(&["shops", "disable", "10000001", "--reason", "sold"]).await, 2);
+    assert!(asked.contains("Call Shopee no more for shop 10000001?"), "{asked}");
+    said(&app.output(&["shops", "disable", "77", "--reason", "sold", "--yes"]).await, 3);
+    let off = app.command(&["shops", "disable", "10000001", "--reason", "sold", "--yes"]).await;
+    assert!(off.contains("disabled") && off.contains("sold"), "{off}");
+    said(&app.output(&["shops", "refresh", "10000001"]).await, 1);
+    assert!(app.command(&["shops", "enable", "10000001"]).await.contains("active"));
+    let refreshed: Value =
+        serde_json::from_str(&app.command(&["shops", "refresh", "10000001", "--json"]).await).expect("JSON");
+    assert_eq!(refreshed["shop"]["shop_id"], "10000001");
+    let link = app
+        .command(&["shops", "link", "--redirect", "https://hooks.example.com/done", "--state", "s1"])
+        .await;
+    assert!(link.starts_with("http") && link.contains("state=s1") && link.lines().count() == 1, "{link}");
+    said(&app.output(&["shops", "link", "--redirect", "javascript:1"]).await, 2);
+
+    let chat = crate::support::app::CHAT.to_string();
+    let listed = app.command(&["destinations"]).await;
+    assert!(listed.contains(&chat) && listed.contains("sheet-of-the-tests"), "{listed}");
+    let paused = app.command(&["destinations", "pause", "telegram", &chat, "--reason", "it is night"]).await;
+    assert!(paused.contains("it is night"), "{paused}");
+    said(&app.output(&["destinations", "pause", "telegram", &chat]).await, 2);
+    said(&app.output(&["destinations", "pause", "telegram", "-5", "--reason", "x"]).await, 3);
+    let doctor = said(&app.output(&["doctor"]).await, 0);
+    assert!(doctor.contains("is paused by a person: it is night"), "{doctor}");
+    let resumed = app.command(&["destinations", "resume", "telegram", &chat, "--json"]).await;
+    let resumed: Value = serde_json::from_str(&resumed).expect("JSON");
+    assert!(resumed["destinations"].as_array().expect("a list").iter().all(|one| one["paused_at"].is_null()));
+    app.command(&["destinations", "reset", "telegram", &chat]).await;
+    said(&app.output(&["destinations", "reset", "sheet", "none"]).await, 3);
+    let recorded = app.count("SELECT count(DISTINCT action) FROM pushbox.admin_actions").await;
+    assert_eq!(recorded, 6);
+    app.finish().await;
+}

@@ -13,26 +13,26 @@ use crate::support::app::{SHOP, TestApp, order, status_push};
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Signs in and returns the cookie.
-async fn sign_in(state: &AdminState, token: &str) -> String {
+pub(crate) async fn sign_in(state: &AdminState, token: &str) -> String {
     let form = Request::post("/dashboard/sign-in").header("content-type", FORM);
     let answer = visit(state, form, &format!("token={token}")).await;
     let set = answer.headers["set-cookie"].to_str().expect("a cookie");
     set.split(';').next().expect("a value").to_owned()
 }
 
-async fn press(state: &AdminState, cookie: &str, path: &str, body: &str) -> Answer {
+pub(crate) async fn press(state: &AdminState, cookie: &str, path: &str, body: &str) -> Answer {
     let form = Request::post(path).header("content-type", FORM).header("cookie", cookie);
     visit(state, form.header("sec-fetch-site", "same-origin"), body).await
 }
 
-async fn page(state: &AdminState, cookie: &str, path: &str) -> String {
+pub(crate) async fn page(state: &AdminState, cookie: &str, path: &str) -> String {
     let answer = visit(state, Request::get(path).header("cookie", cookie), "").await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
     answer.body
 }
 
 /// What the hidden fields of the only form with this action hold, as a form's body.
-fn hidden_fields(page: &str, action: &str) -> String {
+pub(crate) fn hidden_fields(page: &str, action: &str) -> String {
     let form = page.split(&format!("action=\"{action}\"")).nth(1).expect("the form");
     let form = form.split("</form>").next().expect("its end");
     let mut body = url::form_urlencoded::Serializer::new(String::new());

@@ -5,6 +5,7 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -14,11 +15,14 @@ use crate::admin::extract::{Path, Query, page_size, said};
 use crate::admin::frame::RequestId;
 use crate::admin::page::cut_between_events;
 use crate::domain::job::Queue;
+use crate::domain::route::Routes;
 use crate::queue::control;
 use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
-use crate::store::breakers::{self, Destination};
+use crate::store::breakers;
+use crate::store::call_budget::APP;
 use crate::store::deliveries::{self, Delivery, DeliveryFilter};
+use crate::store::destination_lists::{self, Destination, Place};
 
 /// One destination, over all processes.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -34,10 +38,18 @@ pub struct DestinationView {
     pub failures: i32,
     /// Since when it is out of use.
     pub opened_at: Option<DateTime<Utc>>,
-    /// Not used before.
+    /// Not used before, because of how it answered.
     pub paused_until: Option<DateTime<Utc>>,
-    /// Why it is not used, and what to do about it.
+    /// Why it is not used before then, and what to do about it.
     pub reason: Option<String>,
+    /// Since when a person has it paused: not used before it is resumed, whatever the breaker says.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Why that person paused it.
+    pub paused_reason: Option<String>,
+    /// Jobs that wait for it. Those of a topic are its chat's; calls of an app or account have no jobs of their own.
+    pub waiting_jobs: i64,
+    /// Its rate budget is spent up to this time; none: there is some.
+    pub spent_until: Option<DateTime<Utc>>,
     /// How many times slower than set it is used, because it said "too many requests".
     pub pace: f32,
     /// How it failed last.
@@ -58,6 +70,10 @@ impl From<Destination> for DestinationView {
             opened_at: found.opened_at,
             paused_until: found.paused_until,
             reason: found.reason,
+            paused_at: found.paused_at,
+            paused_reason: found.paused_reason,
+            waiting_jobs: found.waiting_jobs,
+            spent_until: found.spent_until,
             pace: found.pace,
             last_error: found.last_error,
             last_failure_at: found.last_failure_at,
@@ -67,12 +83,12 @@ impl From<Destination> for DestinationView {
 }
 
 impl DestinationView {
-    fn example() -> serde_json::Value {
+    pub(super) fn example() -> serde_json::Value {
         json!({
             "kind": "sheet", "name": "1AbC", "state": "open", "failures": 1,
             "opened_at": "2026-11-21T05:00:00Z", "paused_until": "2026-11-21T05:05:00Z",
             "reason": "The caller does not have permission; share the spreadsheet as Editor with bot@example.com",
-            "pace": 1.0, "last_error": "The caller does not have permission",
+            "paused_at": null, "paused_reason": null, "waiting_jobs": 12, "spent_until": null, "pace": 1.0, "last_error": "The caller does not have permission",
             "last_failure_at": "2026-11-21T05:00:00Z", "last_success_at": null,
         })
     }
@@ -87,7 +103,8 @@ pub struct DestinationList {
 
 /// List the outside destinations
 ///
-/// Every shop, spreadsheet, chat and service that was ever limited, paused or failed; those in trouble first.
+/// Every shop, spreadsheet, chat and service that is configured here, or was ever limited, paused or failed; those
+/// that are paused or in trouble first.
 #[utoipa::path(
     get, path = "/destinations", operation_id = "list_destinations", tag = "destinations",
     responses(
@@ -102,8 +119,24 @@ pub async fn list_destinations(State(state): State<AdminState>) -> Result<Json<D
 
 /// All destinations, as the API shows them.
 pub async fn read(state: &AdminState) -> Result<Vec<DestinationView>, ApiError> {
-    let found = breakers::list_destinations(&state.pool).await?;
+    let found = destination_lists::list(&state.pool, &configured(&state.plan.routes), None).await?;
     Ok(found.into_iter().map(DestinationView::from).collect())
+}
+
+/// One destination, as the API shows it.
+pub(super) async fn find(state: &AdminState, kind: &str, name: &str) -> Result<DestinationView, ApiError> {
+    let configured = configured(&state.plan.routes);
+    let found = destination_lists::list(&state.pool, &configured, Some((kind, name))).await?.pop();
+    found.map(DestinationView::from).ok_or_else(|| ApiError::not_found("destination"))
+}
+
+/// What the settings name as destinations.
+fn configured(routes: &Routes) -> Vec<Place> {
+    let place = |kind: &str, name: String| (kind.to_owned(), name);
+    let sheets = routes.spreadsheets.iter().map(|one| place("sheet", one.spreadsheet_id.clone()));
+    let chats = routes.chats.iter().map(|one| place("telegram", one.chat_id.to_string()));
+    let forwards = routes.forwards.iter().map(|one| place("forward", one.target.clone()));
+    sheets.chain(chats).chain(forwards).collect()
 }
 
 /// What a reset did.
@@ -117,8 +150,8 @@ pub struct ResetView {
 
 /// Put a destination back into use
 ///
-/// Closes its breaker, ends its pause, and makes the jobs that wait for it due at once. If it still does not
-/// work, its breaker opens again.
+/// Closes its breaker, ends the pause that came of failures, and makes the jobs that wait for it due at once. If it
+/// still does not work, its breaker opens again. A pause that a person made stays; `resume` ends it.
 #[utoipa::path(
     post, path = "/destinations/{kind}/{name}/reset", operation_id = "reset_destination", tag = "destinations",
     params(
@@ -139,8 +172,7 @@ pub async fn reset_destination(
     let mut transaction = store::begin(&state.pool).await?;
     let reset = breakers::reset(&mut transaction, &kind, &name).await?;
     let reset = reset.ok_or_else(|| ApiError::not_found("destination"))?;
-    let (queue, batch_key) = work_for(&kind, &name);
-    let jobs = control::hasten(&mut transaction, queue, &batch_key).await?;
+    let jobs = let_go(&mut transaction, &kind, &name).await?;
     let action = AdminAction {
         request_id: &request_id.0,
         action: "reset_destination",
@@ -153,14 +185,26 @@ pub async fn reset_destination(
     Ok(Json(ResetView { reset, jobs: i64::try_from(jobs).unwrap_or(i64::MAX) }))
 }
 
-/// Where the jobs are that wait for a destination.
-fn work_for(kind: &str, name: &str) -> (Queue, String) {
+/// Makes the jobs that wait for a destination due at once; returns how many.
+pub(super) async fn let_go(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+) -> Result<u64, sqlx::Error> {
+    let (queue, batch_key) = work_for(kind, name);
+    control::hasten(connection, queue, batch_key.as_deref()).await
+}
+
+/// Where the jobs are that wait for a destination: under a batch key, or all over the queue.
+fn work_for(kind: &str, name: &str) -> (Queue, Option<String>) {
     match kind {
-        "sheet" => (Queue::Sheet, name.to_owned()),
+        "sheet" => (Queue::Sheet, Some(name.to_owned())),
+        "google" => (Queue::Sheet, None),
         // A topic's name follows its chat's.
-        "telegram" => (Queue::Notify, name.split(':').next().unwrap_or(name).to_owned()),
-        "forward" => (Queue::Forward, name.to_owned()),
-        platform => (Queue::Enrich, format!("{platform}:{name}")),
+        "telegram" => (Queue::Notify, Some(name.split(':').next().unwrap_or(name).to_owned())),
+        "forward" => (Queue::Forward, Some(name.to_owned())),
+        _ if name.starts_with(APP) => (Queue::Enrich, None),
+        platform => (Queue::Enrich, Some(format!("{platform}:{name}"))),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod announcements;
 pub mod bulk_operations;
 pub mod dead_groups;
+pub mod destination_pauses;
 pub mod destinations;
 pub mod event_replays;
 pub mod events;
@@ -82,6 +83,12 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(schedules::run_schedule))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .merge(outside())
+}
+
+/// What is about those outside: whose orders they are, and where effects go.
+fn outside() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
         .routes(routes!(shops::list_shops))
         .routes(routes!(shops::get_shop))
         .routes(routes!(shops::make_authorization_link))
@@ -96,6 +103,8 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(reconciliations::start_reconciliation))
         .routes(routes!(destinations::list_destinations))
         .routes(routes!(destinations::reset_destination))
+        .routes(routes!(destination_pauses::pause_destination))
+        .routes(routes!(destination_pauses::resume_destination))
         .routes(routes!(destinations::list_deliveries))
         .routes(routes!(announcements::list_announcements))
         .merge(setting_routes())

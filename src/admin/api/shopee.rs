@@ -11,6 +11,7 @@ use crate::admin::error::{ApiError, ChangeRefusals, Outside, Refusals, Unusable}
 use crate::admin::extract::{Json as Body, Query};
 use crate::admin::frame::RequestId;
 use crate::admin::operations::{PushSettings, PushSettingsChange};
+use crate::domain::shopee::codes;
 use crate::store;
 use crate::store::admin_actions::{AdminAction, insert_admin_action};
 use crate::store::schedules;
@@ -83,6 +84,16 @@ pub struct PushConfigChanged {
     pub difference: Vec<String>,
     /// Whether it was written.
     pub written: bool,
+}
+
+/// The apps there are, that of `PARTNER_ID` first; empty: Shopee is not configured.
+pub fn partner_ids(state: &AdminState) -> Vec<i64> {
+    state.shopee.as_ref().map(|shopee| shopee.partner_ids()).unwrap_or_default()
+}
+
+/// What people read for a code.
+pub fn title(code: i64) -> String {
+    codes::title(code)
 }
 
 /// Get the push settings

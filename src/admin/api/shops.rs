@@ -48,6 +48,8 @@ pub struct ShopView {
     pub refreshed_at: Option<DateTime<Utc>>,
     /// Failed refreshes since the last that succeeded.
     pub refresh_failures: i32,
+    /// Why the last refresh failed; none: it did not.
+    pub refresh_error: Option<String>,
     /// When the seller authorized.
     pub authorized_at: Option<DateTime<Utc>>,
     /// When that ends, as the platform says.
@@ -69,6 +71,7 @@ impl From<ShopListRow> for ShopView {
             access_expires_at: row.access_expires_at,
             refreshed_at: row.refreshed_at,
             refresh_failures: row.refresh_failures,
+            refresh_error: row.refresh_error,
             authorized_at: row.authorized_at,
             authorization_expires_at: row.authorization_expires_at,
             waiting_jobs: row.waiting_jobs,
@@ -342,7 +345,7 @@ fn example() -> Value {
     json!({
         "platform": "shopee", "shop_id": "10000001", "state": "active", "state_reason": null, "region": "SG",
         "tokens": "sealed", "access_expires_at": "2026-11-21T09:00:00Z", "refreshed_at": "2026-11-21T05:00:00Z",
-        "refresh_failures": 0, "authorized_at": "2026-02-01T08:00:00Z",
+        "refresh_failures": 0, "refresh_error": null, "authorized_at": "2026-02-01T08:00:00Z",
         "authorization_expires_at": "2027-02-01T08:00:00Z", "waiting_jobs": 0,
     })
 }

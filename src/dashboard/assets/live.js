@@ -77,7 +77,7 @@ if (document.body.dataset.live !== undefined) {
   setInterval(() => stale && refresh(), 2000);
 }
 
-const places = { o: "", e: "/events", r: "/orders", j: "/jobs?state=dead", p: "/replays", q: "/queues", s: "/schedules", t: "/settings", f: "/rejections", a: "/actions" };
+const places = { o: "", e: "/events", r: "/orders", j: "/jobs?state=dead", p: "/replays", q: "/queues", d: "/destinations", h: "/shops", y: "/shopee", c: "/reconciliations", s: "/schedules", t: "/settings", f: "/rejections", a: "/actions" };
 document.addEventListener("keydown", (key) => {
   if (key.ctrlKey || key.metaKey || key.altKey || key.target.matches("input, textarea, select")) return;
   if (key.key === "/") {

@@ -34,7 +34,7 @@ use crate::observability::metrics::client_called;
 use crate::observability::trace;
 use crate::queue::{Batch, BatchHandler, Job, Outcome};
 use crate::store::deliveries::{self, Attempt, ForwardedEvent};
-use crate::store::destinations;
+use crate::store::destinations::{self, Paused};
 use crate::store::order_reads::{StoredOrder, list_orders};
 use crate::store::{
     self,
@@ -202,6 +202,11 @@ impl ForwardHandler {
         let Some(event) = errand.events.get(&id) else {
             return Ok(done("the event is gone: older than EVENT_RETENTION_DAYS"));
         };
+        if let Some(paused) = self.paused_meanwhile(errand.target).await? {
+            let outcome = Outcome::Wait { on: paused.reason, after: paused.remaining };
+            errand.halt(&outcome);
+            return Ok(outcome);
+        }
         let order = job.payload.order.as_ref().and_then(|order| errand.orders.get(order));
         let message = Message {
             id: id.to_string(),
@@ -228,6 +233,12 @@ impl ForwardHandler {
                 self.after_failure(errand, &attempt, true, None).await
             }
         }
+    }
+
+    /// The pause that a person made after the batch was admitted.
+    async fn paused_meanwhile(&self, target: &ForwardTarget) -> Result<Option<Paused>, sqlx::Error> {
+        let mut note = self.note().await?;
+        destinations::find_pause_by_hand(&mut note.connection, DESTINATION, &target.name).await
     }
 
     fn attempt<'a>(

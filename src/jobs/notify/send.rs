@@ -313,6 +313,12 @@ impl Run<'_> {
             let taken =
                 destinations::take_budget(&mut connection, DESTINATION, &name, pace.interval, pace.burst)
                     .await?;
+            // Somebody may have paused the chat in the middle of the turn.
+            if taken.is_some_and(|wait| wait > MAX_SLEEP)
+                && let Some(paused) = destinations::find_pause(&mut connection, DESTINATION, &name).await?
+            {
+                return Err(Halt::chat(paused.reason, paused.remaining).into());
+            }
             drop(connection);
             match taken {
                 None => return Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use crate::clients::sheets::{SheetsClient, SheetsError};
-use crate::jobs::sheet::SheetOptions;
+use crate::jobs::sheet::{DESTINATION, SheetOptions};
 use crate::queue::settle::CompleteError;
 use crate::store::destinations;
 
@@ -27,6 +27,9 @@ pub(super) enum Failure {
     /// This minute's calls are spent; nothing was written.
     #[error("the budget of calls to Google Sheets")]
     Budget(Duration),
+    /// A person has paused the spreadsheet meanwhile; this call was not made.
+    #[error("{0}")]
+    Paused(String, Duration),
 }
 
 /// The two kinds of calls that Google counts.
@@ -58,13 +61,18 @@ impl Budget {
         Self { pool, account: client.client_email().to_owned(), interval }
     }
 
-    /// Waits for its turn to make one call.
-    pub(super) async fn take(&self, call: Call) -> Result<(), Failure> {
+    /// Waits for its turn to make one call for a spreadsheet, unless that was paused meanwhile.
+    pub(super) async fn take(&self, call: Call, spreadsheet: &str) -> Result<(), Failure> {
         let name = self.name(call);
         let mut waited = Duration::ZERO;
         loop {
             let wait = {
                 let mut connection = self.pool.acquire().await?;
+                if let Some(paused) =
+                    destinations::find_pause_by_hand(&mut connection, DESTINATION, spreadsheet).await?
+                {
+                    return Err(Failure::Paused(paused.reason, paused.remaining));
+                }
                 destinations::take_budget(&mut connection, "google", &name, self.interval, BURST).await?
             };
             let Some(wait) = wait else { return Ok(()) };

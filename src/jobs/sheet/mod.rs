@@ -270,7 +270,7 @@ impl SheetHandler {
         let (known, [orders, items]) = sight.see(known).await?;
         let rows: Vec<&OrderRows> = works.iter().map(|work| &work.rows).collect();
         let plan = plan::plan(&orders, &items, &rows);
-        self.budget.take(Call::Write).await?;
+        self.budget.take(Call::Write, id).await?;
         self.send(id, claim, plan.requests.clone()).await?;
         breakers::succeed(&self.pool, DESTINATION, id).await?;
         if orders.layout.is_complete() && items.layout.is_complete() {
@@ -385,7 +385,7 @@ impl SheetHandler {
             }
             Failure::Sheets(error) => Outcome::Retry { error: error.to_string() },
             Failure::Database(error) => after_database(error),
-            Failure::Budget(wait) | Failure::Unsettled(wait) => {
+            Failure::Budget(wait) | Failure::Unsettled(wait) | Failure::Paused(_, wait) => {
                 Outcome::Wait { on: failure.to_string(), after: *wait }
             }
             Failure::NotOurs(error) => Outcome::Wait { on: error.to_string(), after: Duration::ZERO },

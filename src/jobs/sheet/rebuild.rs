@@ -120,7 +120,7 @@ impl SheetCheck {
     }
 
     async fn tabs(&self, id: &str) -> Result<Vec<Tab>, Failure> {
-        self.take(Call::Read).await?;
+        self.take(Call::Read, id).await?;
         Ok(self.client.spreadsheet(id).await?.tabs)
     }
 
@@ -128,14 +128,14 @@ impl SheetCheck {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        self.take(Call::Write).await?;
+        self.take(Call::Write, id).await?;
         Ok(self.client.batch_update(id, requests).await?)
     }
 
     /// Waits for the budget as long as it takes: nobody waits behind us.
-    async fn take(&self, call: Call) -> Result<(), Failure> {
+    async fn take(&self, call: Call, id: &str) -> Result<(), Failure> {
         loop {
-            match self.budget().take(call).await {
+            match self.budget().take(call, id).await {
                 Err(Failure::Budget(wait)) => tokio::time::sleep(wait).await,
                 taken => return taken,
             }
@@ -284,7 +284,7 @@ impl SheetCheck {
             requests.push(SheetRequest::RenameTab { sheet_id: copy, title: old.title.clone() });
             kept.push(title);
         }
-        self.take(Call::Write).await?;
+        self.take(Call::Write, id).await?;
         let mut connection = self.pool.acquire().await?;
         bump_generation(&mut connection, id).await?;
         drop(connection);

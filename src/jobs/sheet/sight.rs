@@ -83,7 +83,7 @@ impl Sight<'_> {
 
     /// The tabs of these names as they are, orders first.
     pub(super) async fn see_named(&self, titles: [&str; 2]) -> Result<[TabState; 2], Failure> {
-        self.budget.take(Call::Read).await?;
+        self.budget.take(Call::Read, self.id).await?;
         let info = self.client.spreadsheet(self.id).await?;
         let mut tabs = Vec::new();
         for title in titles {
@@ -157,7 +157,7 @@ impl Sight<'_> {
 
     /// Finds both tabs, by name or, when they were renamed, by their columns. Makes those that are not there.
     async fn survey(&self) -> Result<Known, Failure> {
-        self.budget.take(Call::Read).await?;
+        self.budget.take(Call::Read, self.id).await?;
         let get = self.client.spreadsheet(self.id);
         let info = timed_call(GOOGLE, "spreadsheets.get", SheetsError::class, get).await?;
         // A chart on a tab of its own has no cells.
@@ -192,7 +192,7 @@ impl Sight<'_> {
             .collect();
         let mut added = Vec::new();
         if !missing.is_empty() {
-            self.budget.take(Call::Write).await?;
+            self.budget.take(Call::Write, self.id).await?;
             let add = |spec: &&TabSpec| SheetRequest::AddTab {
                 title: spec.title.to_owned(),
                 columns: i32::try_from(spec.columns.len()).unwrap_or(i32::MAX),
@@ -211,7 +211,7 @@ impl Sight<'_> {
     }
 
     async fn read(&self, ranges: &[String]) -> Result<Vec<Vec<Vec<CellValue>>>, Failure> {
-        self.budget.take(Call::Read).await?;
+        self.budget.take(Call::Read, self.id).await?;
         let read = self.client.read_ranges(self.id, ranges, Major::Rows);
         Ok(timed_call(GOOGLE, "spreadsheets.values.batchGet", SheetsError::class, read).await?)
     }

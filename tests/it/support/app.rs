@@ -211,6 +211,23 @@ impl TestApp {
         (answer.status(), answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// A page of the dashboard; from this machine nobody needs to sign in.
+    pub(crate) async fn page(&self, path: &str) -> (StatusCode, String) {
+        let url = format!("http://{}/dashboard{path}", self.app.admin_address());
+        let answer = self.http.get(url).send().await.expect("an answer");
+        (answer.status(), answer.text().await.expect("a page"))
+    }
+
+    /// Sends a form of the dashboard, and follows where it leads.
+    pub(crate) async fn press(&self, path: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
+        let url = format!("http://{}/dashboard{path}", self.app.admin_address());
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
+        let answer =
+            request.header("sec-fetch-site", "same-origin").body(body).send().await.expect("an answer");
+        (answer.status(), answer.text().await.expect("a page"))
+    }
+
     /// The stream that tells an open page of changes; from this machine nobody needs to sign in.
     pub(crate) async fn live(&self) -> Response {
         let url = format!("http://{}/dashboard/live", self.app.admin_address());
