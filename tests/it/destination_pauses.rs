@@ -163,10 +163,12 @@ async fn a_pause_stands_above_breaker_budget_and_automatic_pauses() {
         assert_eq!(wait, Some(paused.remaining), "nothing is taken");
     };
     refused(&mut connection).await;
-    breakers::succeed(&mut connection, "sheet", "s").await.expect("noted");
+    breakers::succeed(&db.pool, "sheet", "s").await.expect("noted");
     refused(&mut connection).await;
     for _ in 0..6 {
-        breakers::fail(&mut connection, "sheet", "s", "HTTP 503").await.expect("noted");
+        let mut transaction = db.pool.begin().await.expect("begin");
+        breakers::fail(&mut transaction, "sheet", "s", "HTTP 503").await.expect("noted");
+        transaction.commit().await.expect("commit");
     }
     refused(&mut connection).await;
     sqlx::query("UPDATE pushbox.destinations SET paused_until = now()")
@@ -174,10 +176,12 @@ async fn a_pause_stands_above_breaker_budget_and_automatic_pauses() {
         .await
         .expect("time");
     refused(&mut connection).await;
-    breakers::succeed(&mut connection, "sheet", "s").await.expect("noted");
+    breakers::succeed(&db.pool, "sheet", "s").await.expect("noted");
     pause(&mut connection, "sheet", "s", second, "too many").await.expect("paused");
     refused(&mut connection).await;
-    breakers::reset(&mut connection, "sheet", "s").await.expect("reset");
+    let mut transaction = db.pool.begin().await.expect("begin");
+    breakers::reset(&mut transaction, "sheet", "s").await.expect("reset");
+    transaction.commit().await.expect("commit");
     refused(&mut connection).await;
 
     assert!(resume(&mut connection, "sheet", "s").await.expect("resumed"));

@@ -119,13 +119,13 @@ pub async fn list_destinations(State(state): State<AdminState>) -> Result<Json<D
 
 /// All destinations, as the API shows them.
 pub async fn read(state: &AdminState) -> Result<Vec<DestinationView>, ApiError> {
-    let found = destination_lists::list(&state.pool, &configured(&state.plan.routes), None).await?;
+    let found = destination_lists::list(&state.pool, &configured(&state.plan.load().routes), None).await?;
     Ok(found.into_iter().map(DestinationView::from).collect())
 }
 
 /// One destination, as the API shows it.
 pub(super) async fn find(state: &AdminState, kind: &str, name: &str) -> Result<DestinationView, ApiError> {
-    let configured = configured(&state.plan.routes);
+    let configured = configured(&state.plan.load().routes);
     let found = destination_lists::list(&state.pool, &configured, Some((kind, name))).await?.pop();
     found.map(DestinationView::from).ok_or_else(|| ApiError::not_found("destination"))
 }
