@@ -13,12 +13,12 @@ use crate::cli::show::{Column, Show, brief, field, number, table, text};
 #[command(
     args_conflicts_with_subcommands = true,
     after_long_help = "\
-A destination is a shop's API (kind shopee, named by the shop's id), a spreadsheet (sheet), a chat
-(telegram) or a service of your own (forward). BREAKER says how it works: closed is in use, open is
-left alone until a while later, half_open is being tried. A person's pause stands above that: no
-process calls the destination until it is resumed; what waits for it loses no attempts. A reset
-has a sick one tried at once. Changes are on record in pushbox.admin_actions. Exit code 3 when
-there is no such destination.
+A destination is a shop's API (kind shopee, named by the shop's id), a spreadsheet (sheet), a
+chat (telegram) or a service of your own (forward). BREAKER says how it works: closed is in use,
+open is left alone until a while later, half_open is being tried. A person's pause stands above
+that: no process calls the destination until it is resumed; what waits for it loses no attempts.
+A reset has a sick one tried at once. Changes are on record in pushbox.admin_actions. Exit code 3
+when there is no such destination.
 
 Examples:
   pushbox destinations --watch
@@ -41,6 +41,9 @@ struct Which {
     /// As the list has it
     #[arg(allow_negative_numbers = true)]
     name: String,
+    /// One JSON document: all destinations afterwards
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -87,15 +90,22 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
         let path = format!("/destinations/{}/{}/{verb}", segment(&which.kind), segment(&which.name));
         console.post(&path, body).await.map(drop)
     };
-    match &arguments.action {
+    let show = match &arguments.action {
         Some(Action::Pause { which, reason }) => {
             change(which, "pause", Some(json!({ "reason": reason }))).await?;
+            Show::once(which.json)
         }
-        Some(Action::Resume { which }) => change(which, "resume", None).await?,
-        Some(Action::Reset { which }) => change(which, "reset", None).await?,
-        None => {}
-    }
+        Some(Action::Resume { which }) => {
+            change(which, "resume", None).await?;
+            Show::once(which.json)
+        }
+        Some(Action::Reset { which }) => {
+            change(which, "reset", None).await?;
+            Show::once(which.json)
+        }
+        None => arguments.show,
+    };
     let list = async || console.get("/destinations", &[]).await;
     let none = "none yet: shops, spreadsheets, chats and services are listed as soon as one is set";
-    arguments.show.answer(list, |answer| table(&answer["destinations"], LIST, none)).await
+    show.answer(list, |answer| table(&answer["destinations"], LIST, none)).await
 }

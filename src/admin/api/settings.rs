@@ -13,6 +13,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
+use crate::admin::changed;
 use crate::admin::error::{ApiError, ChangeRefusals, Conflicts, Refusals, Unusable};
 use crate::admin::extract::Json as Body;
 use crate::admin::frame::RequestId;
@@ -133,7 +134,8 @@ fn example() -> serde_json::Value {
 
 /// List the settings
 ///
-/// Every setting as it is in force in the process that answers, with where its value comes from.
+/// Every setting as it is in force, within seconds after a change, with where its value comes from; what the environment
+/// says is that of the process that answers.
 #[utoipa::path(
     get, path = "/settings", operation_id = "list_settings", tag = "settings",
     responses(
@@ -151,8 +153,11 @@ pub async fn read(state: &AdminState) -> Result<SettingsView, ApiError> {
     let version = version(&mut *connection).await?;
     let rows = list_settings(&mut *connection).await?;
     drop(connection);
+    // What is kept, also in the moment before this process works with it; what cannot be used is not in force.
+    let running = state.config.load();
+    let kept = changed::open(&rows, &state.sealer).ok().and_then(|stored| running.with_stored(stored).ok());
+    let config = kept.map_or_else(|| (**running).clone(), |loaded| loaded.config);
     let rows: HashMap<&str, &SettingRow> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
-    let config = state.config.load();
     let settings = config.in_force().into_iter().map(|one| view(one, &rows)).collect();
     Ok(SettingsView {
         version,
