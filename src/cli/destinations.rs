@@ -41,6 +41,9 @@ struct Which {
     /// As the list has it
     #[arg(allow_negative_numbers = true)]
     name: String,
+    /// One JSON document: all destinations afterwards
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -87,15 +90,22 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
         let path = format!("/destinations/{}/{}/{verb}", segment(&which.kind), segment(&which.name));
         console.post(&path, body).await.map(drop)
     };
-    match &arguments.action {
+    let show = match &arguments.action {
         Some(Action::Pause { which, reason }) => {
             change(which, "pause", Some(json!({ "reason": reason }))).await?;
+            Show::once(which.json)
         }
-        Some(Action::Resume { which }) => change(which, "resume", None).await?,
-        Some(Action::Reset { which }) => change(which, "reset", None).await?,
-        None => {}
-    }
+        Some(Action::Resume { which }) => {
+            change(which, "resume", None).await?;
+            Show::once(which.json)
+        }
+        Some(Action::Reset { which }) => {
+            change(which, "reset", None).await?;
+            Show::once(which.json)
+        }
+        None => arguments.show,
+    };
     let list = async || console.get("/destinations", &[]).await;
     let none = "none yet: shops, spreadsheets, chats and services are listed as soon as one is set";
-    arguments.show.answer(list, |answer| table(&answer["destinations"], LIST, none)).await
+    show.answer(list, |answer| table(&answer["destinations"], LIST, none)).await
 }
