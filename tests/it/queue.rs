@@ -311,7 +311,7 @@ async fn a_job_that_keeps_killing_its_worker_is_poison_and_a_bystander_is_not() 
     let db = database().await;
     put(&db.pool, vec![probe("killer"), probe("bystander")]).await;
     let mut connection = db.pool.acquire().await.expect("connection");
-    for _ in 0..8 {
+    for _ in 0..14 {
         let (claim_id, rows) = take(&db.pool).await;
         for row in rows.iter().filter(|row| names(std::slice::from_ref(row)) == ["killer"] && row.crashes > 1)
         {
@@ -328,7 +328,7 @@ async fn a_job_that_keeps_killing_its_worker_is_poison_and_a_bystander_is_not() 
             .expect("dead jobs");
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].0, "killer");
-    assert!(dead[0].1.starts_with("poison: 6 workers"), "{}", dead[0].1);
+    assert!(dead[0].1.starts_with("poison: 12 workers"), "{}", dead[0].1);
     assert_eq!(take(&db.pool).await.1[0].crashes, 2);
 }
 
