@@ -119,7 +119,7 @@ async fn baseline(State(state): State<Arc<Baseline>>, headers: HeaderMap, body: 
     let ShopeeBody::Push(push) = read(&body) else { return StatusCode::OK };
     let signature = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let signed = BTreeMap::from([("authorization".to_owned(), signature.to_owned())]);
-    let pushed = Pushed { headers: &signed, account: None, body: &body, at: clock::system().now() };
+    let pushed = Pushed { headers: &signed, account: None, body: &body, at: clock::system().now(), address: None };
     if state.source.verify(&pushed).is_err() {
         return StatusCode::UNAUTHORIZED;
     }

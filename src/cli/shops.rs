@@ -13,11 +13,12 @@ use crate::cli::show::{Column, Show, brief, confirm, facts, field, number, table
 #[command(
     args_conflicts_with_subcommands = true,
     after_long_help = "\
-A shop is active, to be authorized again by its seller (reauthorize), or disabled by a person. Its
-tokens are refreshed by themselves and never shown. A refresh that is asked for begins within about
-a second, if a process with the role scheduler is there. Shopee is not called for a disabled shop:
-its pushes are stored, its jobs wait and lose no attempts. The code that comes back with a seller
-is exchanged by `pushbox shopee authorize --code`. Changes are on record in pushbox.admin_actions.
+A shop is active, to be authorized again by its seller (reauthorize), or disabled by a person.
+Its tokens are refreshed by themselves and never shown. A refresh that is asked for begins within
+about a second, if a process with the role scheduler is there. Shopee is not called for a disabled
+shop: its pushes are stored, its jobs wait and lose no attempts. The code that comes back with a
+seller is exchanged by `pushbox shopee authorize --code`. Changes are on record in
+pushbox.admin_actions.
 Exit code 3 when there is no such shop.
 
 Examples:
