@@ -1,4 +1,4 @@
-//! What people changed of the settings, between the database and [`Config`].
+//! What people changed of the settings, between the database and [`Config`](crate::config::Config).
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::cli::console::{self, Console};
-use crate::cli::show::{Column, Show, facts, field, moment, number, table, text};
+use crate::cli::options::{Limit, Period, filter};
+use crate::cli::show::{Column, Show, facts, field, number, table, text};
 use crate::cli::{Failure, Outcome};
 
 /// List events, and look at one
@@ -49,17 +50,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     via: Option<String>,
 
-    /// Only those received since: a time ago such as 90m, 2h or 3d, or a time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<String>,
+    #[command(flatten)]
+    period: Period,
 
-    /// Only those received before
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<String>,
-
-    /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
-    limit: u16,
+    #[command(flatten)]
+    limit: Limit,
 
     #[command(flatten)]
     show: Show,
@@ -89,16 +84,16 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
     if let Some(Action::Show { id, unmask, show }) = &arguments.action {
         return show.answer(async || one(console, *id, *unmask).await, render_one).await;
     }
-    let of = |value: &Option<String>| value.clone().unwrap_or_default();
+    let [since, until] = arguments.period.filters();
     let query = [
-        ("subject", of(&arguments.about)),
-        ("account", of(&arguments.shop)),
-        ("code", of(&arguments.code)),
-        ("source", of(&arguments.source)),
-        ("via", of(&arguments.via)),
-        ("since", of(&arguments.since)),
-        ("until", of(&arguments.until)),
-        ("limit", arguments.limit.to_string()),
+        filter("subject", arguments.about.as_ref()),
+        filter("account", arguments.shop.as_ref()),
+        filter("code", arguments.code.as_ref()),
+        filter("source", arguments.source.as_ref()),
+        filter("via", arguments.via.as_ref()),
+        since,
+        until,
+        arguments.limit.filter(),
     ];
     let list = async || console.get("/events", &query).await;
     arguments.show.answer(list, |page| table(&page["events"], LIST, "no event matches")).await

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cli::console::{self, Console};
+use crate::cli::options::{JobFilter, Limit, filter};
 use crate::cli::show::{Column, Show, brief, confirm, facts, field, number, progress_bar, table, text};
 use crate::cli::{Failure, Outcome};
 use crate::store::job_reads::list_dead_groups;
@@ -35,42 +36,17 @@ pub(super) struct Arguments {
     action: Option<Action>,
 
     #[command(flatten)]
-    which: Which,
+    which: JobFilter,
 
     /// Only `ready`, `running` or `dead` ones
     #[arg(long)]
     state: Option<String>,
 
-    /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
-    limit: u16,
+    #[command(flatten)]
+    limit: Limit,
 
     #[command(flatten)]
     show: Show,
-}
-
-/// Filters that several actions have.
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-struct Which {
-    /// Only of this queue: enrich, sheet, notify or forward
-    #[arg(long)]
-    queue: Option<String>,
-
-    /// Only of this kind, for example `upsert_sheet_row`
-    #[arg(long)]
-    kind: Option<String>,
-
-    /// Only with this coalescing key
-    #[arg(long)]
-    key: Option<String>,
-}
-
-impl Which {
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let of = |value: &Option<String>| value.clone().unwrap_or_default();
-        vec![("queue", of(&self.queue)), ("kind", of(&self.kind)), ("key", of(&self.key))]
-    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -101,7 +77,7 @@ struct Many {
     ids: Vec<i64>,
 
     #[command(flatten)]
-    which: Which,
+    which: JobFilter,
 
     /// Only those whose error has this in it, in any case
     #[arg(long, value_name = "TEXT")]
@@ -127,9 +103,9 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
     match &arguments.action {
         None => {
-            let mut query = arguments.which.query();
-            query.push(("state", arguments.state.clone().unwrap_or_default()));
-            query.push(("limit", arguments.limit.to_string()));
+            let [queue, kind, key] = arguments.which.filters();
+            let query =
+                [queue, kind, key, filter("state", arguments.state.as_ref()), arguments.limit.filter()];
             let list = async || console.get("/jobs", &query).await;
             arguments.show.answer(list, |page| table(&page["jobs"], LIST, "no job is alive")).await
         }
@@ -170,8 +146,11 @@ impl Many {
             return each(console, change, &self.ids, self.json).await;
         }
         let which = &self.which;
-        let narrowed =
-            which.queue.is_some() || which.kind.is_some() || which.key.is_some() || self.error.is_some();
+        let narrowed = which
+            .filters()
+            .iter()
+            .chain([&filter("error", self.error.as_ref())])
+            .any(|(_, value)| !value.is_empty());
         if !narrowed && !self.all {
             return Err(Failure::Usage("which? Name jobs, or a filter, or --all".to_owned()));
         }
@@ -251,20 +230,23 @@ fn render_one(answer: &Value) -> String {
 /// Numbers of the jobs in this state that match.
 async fn matching(
     console: &Console,
-    which: &Which,
+    which: &JobFilter,
     error: Option<&str>,
     state: &str,
 ) -> Result<Vec<i64>, Failure> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     loop {
-        let mut query = which.query();
-        query.extend([
+        let [queue, kind, key] = which.filters();
+        let query = [
+            queue,
+            kind,
+            key,
             ("state", state.to_owned()),
             ("error", error.unwrap_or_default().to_owned()),
             ("limit", PAGE.to_string()),
             ("cursor", cursor.clone()),
-        ]);
+        ];
         let page = console.get("/jobs", &query).await?;
         let jobs = page["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
         ids.extend(jobs.iter().filter_map(|job| job["id"].as_i64()));

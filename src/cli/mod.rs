@@ -16,6 +16,7 @@ mod jobs;
 mod keygen;
 mod migrate;
 mod openapi;
+mod options;
 mod orders;
 mod privacy;
 mod queues;

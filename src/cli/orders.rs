@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cli::console::{self, Console, segment};
-use crate::cli::show::{Column, Show, facts, field, moment, number, table, text};
+use crate::cli::options::{Limit, Period, filter};
+use crate::cli::show::{Column, Show, facts, field, number, table, text};
 use crate::cli::{Failure, Outcome};
 
 /// List orders, and look at one with its items, income and history
@@ -37,17 +38,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     platform: Option<String>,
 
-    /// Only those changed since: a time ago such as 90m, 2h or 3d, or a time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<String>,
+    #[command(flatten)]
+    period: Period,
 
-    /// Only those changed before
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<String>,
-
-    /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
-    limit: u16,
+    #[command(flatten)]
+    limit: Limit,
 
     #[command(flatten)]
     show: Show,
@@ -77,14 +72,14 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
     if let Some(Action::Show { order, shop, show }) = &arguments.action {
         return show.answer(async || one(console, order, shop.as_deref()).await, render_one).await;
     }
-    let of = |value: &Option<String>| value.clone().unwrap_or_default();
+    let [since, until] = arguments.period.filters();
     let query = [
-        ("shop", of(&arguments.shop)),
-        ("status", of(&arguments.status)),
-        ("platform", of(&arguments.platform)),
-        ("since", of(&arguments.since)),
-        ("until", of(&arguments.until)),
-        ("limit", arguments.limit.to_string()),
+        filter("shop", arguments.shop.as_ref()),
+        filter("status", arguments.status.as_ref()),
+        filter("platform", arguments.platform.as_ref()),
+        since,
+        until,
+        arguments.limit.filter(),
     ];
     let list = async || console.get("/orders", &query).await;
     arguments.show.answer(list, |page| table(&page["orders"], LIST, "no order matches")).await

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::options::Limit;
 use crate::cli::show::{Column, Show, brief, confirm, field, number, table, text};
 use crate::cli::{Failure, Outcome, block_on, load};
 use crate::config::Roles;
@@ -38,9 +39,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     near: bool,
 
-    /// How many, the newest first
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
-    limit: u16,
+    #[command(flatten)]
+    limit: Limit,
 
     #[command(flatten)]
     show: Show,
@@ -101,7 +101,7 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
             let query = [
                 ("source", arguments.source.clone().unwrap_or_default()),
                 ("near_miss", if arguments.near { "true".to_owned() } else { String::new() }),
-                ("limit", arguments.limit.to_string()),
+                arguments.limit.filter(),
             ];
             let render = |answer: &Value| table(&answer["rejections"], LIST, "nothing was refused");
             arguments.show.answer(async || console.get("/rejections", &query).await, render).await

@@ -7,9 +7,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::cli::console::{self, Console};
-use crate::cli::show::{
-    Column, Show, brief, confirm, facts, field, moment, number, progress_bar, table, text,
-};
+use crate::cli::options::{Filter, JobFilter, Period, filter};
+use crate::cli::show::{Column, Show, brief, confirm, facts, field, number, progress_bar, table, text};
 use crate::cli::{Failure, Outcome};
 
 /// How often to look how far a replay is.
@@ -106,15 +105,9 @@ enum Action {
 /// Which jobs.
 #[derive(Debug, clap::Args)]
 struct Jobs {
-    /// Only of this queue: enrich, sheet, notify or forward
-    #[arg(long)]
-    queue: Option<String>,
-    /// Only of this kind, for example `upsert_sheet_row`
-    #[arg(long)]
-    kind: Option<String>,
-    /// Only with this coalescing key
-    #[arg(long)]
-    key: Option<String>,
+    #[command(flatten)]
+    which: JobFilter,
+
     /// Only those with this in one of their errors, in any case
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
@@ -124,12 +117,8 @@ struct Jobs {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct How {
-    /// Only those since: a time ago such as 90m, 2h or 3d, or a time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<String>,
-    /// Only those before
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<String>,
+    #[command(flatten)]
+    period: Period,
     /// All that there are, when nothing else says which
     #[arg(long)]
     all: bool,
@@ -155,7 +144,6 @@ pub(super) fn run(arguments: &Arguments, config: Option<&Path>) -> Outcome {
 }
 
 async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
-    let of = |value: &Option<String>| value.clone();
     match &arguments.action {
         None => {
             let list = async || console.get("/replays", &[]).await;
@@ -174,30 +162,26 @@ async fn answer(console: &Console, arguments: &Arguments) -> Outcome {
         }
         Some(Action::Event { id, dry_run, json }) => one_event(console, *id, *dry_run, *json).await,
         Some(Action::Events { source, code, shop, about, via, how }) => {
-            let filter = [
-                ("source", of(source)),
-                ("code", of(code)),
-                ("account", of(shop)),
-                ("subject", of(about)),
-                ("via", of(via)),
+            let filters = [
+                filter("source", source.as_ref()),
+                filter("code", code.as_ref()),
+                filter("account", shop.as_ref()),
+                filter("subject", about.as_ref()),
+                filter("via", via.as_ref()),
             ];
-            replay(console, "events", &filter, how).await
+            replay(console, "events", &filters, how).await
         }
-        Some(Action::DeadJobs { jobs, how }) => replay(console, "dead_jobs", &jobs.filter(), how).await,
+        Some(Action::DeadJobs { jobs, how }) => replay(console, "dead_jobs", &jobs.filters(), how).await,
         Some(Action::FinishedJobs { jobs, how }) => {
-            replay(console, "finished_jobs", &jobs.filter(), how).await
+            replay(console, "finished_jobs", &jobs.filters(), how).await
         }
     }
 }
 
 impl Jobs {
-    fn filter(&self) -> [(&'static str, Option<String>); 4] {
-        [
-            ("queue", self.queue.clone()),
-            ("kind", self.kind.clone()),
-            ("key", self.key.clone()),
-            ("error", self.error.clone()),
-        ]
+    fn filters(&self) -> [Filter; 4] {
+        let [queue, kind, key] = self.which.filters();
+        [queue, kind, key, filter("error", self.error.as_ref())]
     }
 }
 
@@ -258,18 +242,13 @@ async fn one_event(console: &Console, id: Uuid, dry_run: bool, as_json: bool) ->
     Ok(())
 }
 
-async fn replay(
-    console: &Console,
-    target: &str,
-    parts: &[(&'static str, Option<String>)],
-    how: &How,
-) -> Outcome {
-    let times = [("since", how.since.clone()), ("until", how.until.clone())];
-    let filter: Map<String, Value> = parts
+async fn replay(console: &Console, target: &str, filters: &[Filter], how: &How) -> Outcome {
+    let filter: Map<String, Value> = filters
         .iter()
         .cloned()
-        .chain(times)
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
+        .chain(how.period.filters())
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
     if filter.is_empty() && !how.all {
         return Err(Failure::Usage("which? Say a filter, or --all".to_owned()));

@@ -6,10 +6,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::config::fault::Refusal;
+use crate::config::in_force::without_query;
 use crate::config::lookup::{Found, Lookup};
 use crate::config::roles::{Role, Roles};
 use crate::config::settings as set;
-use crate::config::stored::without_query;
 use crate::config::toml_file::Entry;
 use crate::config::{ForwardSettings, ForwardTarget, parse, sinks};
 use crate::domain::route::{Filter, ForwardRoute};

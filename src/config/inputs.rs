@@ -5,7 +5,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::fault::{Fault, Faults};
-use crate::config::stored::Stored;
+
+/// Texts by the name of their setting, and lists by theirs as JSON: `[{"chat_id": "-1001", "codes": "3,4"}]`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Stored(pub BTreeMap<String, String>);
+
+/// Names only: values may be secret.
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// What [`Config::load`](crate::config::Config::load) reads: variables and one file's text.
 #[derive(Clone, Default)]

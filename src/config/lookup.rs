@@ -6,11 +6,25 @@ use std::path::Path;
 use url::Url;
 
 use crate::config::fault::{Fault, Refusal};
-use crate::config::inputs::Inputs;
+use crate::config::inputs::{Inputs, Stored};
 use crate::config::parse;
 use crate::config::settings::{self, Setting};
-use crate::config::stored::{Origin, Stored};
 use crate::config::toml_file::{self, Entry, TomlFile};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This variable. Nothing else can change it.
+    Environment(String),
+    /// People changed it while pushbox ran.
+    Changed,
+    /// `pushbox.toml`.
+    File,
+    /// It is declared so.
+    Default,
+    /// Nowhere: it is not set and has no default.
+    Unset,
+}
 
 /// A text and where it was found.
 pub(super) struct Found {

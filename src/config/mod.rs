@@ -11,6 +11,7 @@
 mod document;
 mod fault;
 mod forward;
+mod in_force;
 mod inputs;
 mod load;
 mod lookup;
@@ -22,7 +23,6 @@ pub mod settings;
 mod shopee;
 mod sinks;
 mod sources;
-mod stored;
 mod toml_file;
 
 use std::net::SocketAddr;
@@ -39,12 +39,13 @@ use crate::domain::sources::Source;
 
 pub use self::document::{env_example, settings_table};
 pub use self::fault::{Fault, Faults};
-pub use self::inputs::Inputs;
+pub use self::in_force::{InForce, LISTS, ListEntries, SharedConfig};
+pub use self::inputs::{Inputs, Stored};
 pub use self::load::Loaded;
+pub use self::lookup::Origin;
 pub use self::otlp::OtlpSettings;
 pub use self::roles::{Role, Roles};
 pub use self::sources::PRESET_NAMES;
-pub use self::stored::{InForce, LISTS, ListEntries, Origin, SharedConfig, Stored};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]

@@ -5,14 +5,14 @@
 //! it gives a [`Stored`] to [`Config::with_stored`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use url::Url;
 
 use crate::config::fault::Faults;
-use crate::config::lookup::Lookup;
+use crate::config::inputs::{Inputs, Stored};
+use crate::config::lookup::{Lookup, Origin};
 use crate::config::settings::{self, Setting};
 use crate::config::toml_file::Entry;
 use crate::config::{Config, Loaded};
@@ -20,34 +20,8 @@ use crate::config::{Config, Loaded};
 /// The lists of `pushbox.toml` that can be changed, each as a whole.
 pub const LISTS: [&str; 3] = ["chats", "spreadsheets", "forwards"];
 
-/// Texts by the name of their setting, and lists by theirs as JSON: `[{"chat_id": "-1001", "codes": "3,4"}]`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Stored(pub BTreeMap<String, String>);
-
-/// Names only: values may be secret.
-impl fmt::Debug for Stored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
 /// A configuration that is replaced when people change it; whoever holds one asks again for each piece of work.
 pub type SharedConfig = Arc<ArcSwap<Config>>;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// This variable. Nothing else can change it.
-    Environment(String),
-    /// People changed it while pushbox ran.
-    Changed,
-    /// `pushbox.toml`.
-    File,
-    /// It is declared so.
-    Default,
-    /// Nowhere: it is not set and has no default.
-    Unset,
-}
 
 /// A setting as it is in force.
 #[derive(Debug, Clone)]
@@ -69,7 +43,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with the whole, each with its setting and the remedy.
     pub fn with_stored(&self, stored: Stored) -> Result<Loaded, Faults> {
-        let inputs = super::Inputs { stored, ..(*self.inputs).clone() };
+        let inputs = Inputs { stored, ..(*self.inputs).clone() };
         Self::load(&inputs, &self.roles)
     }
 
@@ -126,7 +100,7 @@ pub(super) fn without_query(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Inputs, Roles};
+    use crate::config::Roles;
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
